@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Intervals: lazily registered mmu_interval_notifiers, and the invalidate()
+ * callback through which munmap and every other invalidation reaches the
+ * mirror: fakegpu_interval_invalidate().
+ */
+
+/**
+ * DOC: Intervals
+ *
+ * An interval is registered by the first device fault in its range and removed
+ * when the last mirror entry in its range has gone.
+ *
+ * Registration happens under mmap_lock held for write, which also serializes
+ * it: the index is looked at again under that lock, so there is never a second
+ * interval for a range, and no loser to dispose of.
+ *
+ * Removal can't happen in the callback, since mmu_interval_notifier_remove()
+ * waits for the callback to end. The callback (or the last service to leave)
+ * marks the interval dead and takes it out of the index, under the mirror lock,
+ * so that only one can; a worker removes it. A device fault that comes in
+ * between finds no interval and registers a new one; that the old one is still
+ * being removed doesn't matter, as callbacks clear by address.
+ *
+ * An interval with a service between get and put is not killed: so a storm of
+ * invalidations doesn't make each service register an interval of its own.
+ *
+ * The event says nothing about the VMA (I6): each event clears the same way.
+ */
+
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "fakegpu_interval.h"
+#include "fakegpu_stats.h"
+
+static bool broken_clear;
+module_param_unsafe(broken_clear, bool, 0600);
+MODULE_PARM_DESC(broken_clear,
+		 "Leave the last page of each clear in the mirror, so that the oracle can be seen to fail (default: false)");
+
+/* An interval that covers nothing any more is handed to the worker, once. */
+static void interval_kill_if_empty(struct fakegpu_interval *interval)
+{
+	struct fakegpu_intervals *intervals = interval->owner;
+
+	lockdep_assert_held_write(&intervals->mirror->lock);
+
+	if (interval->dead || interval->users || intervals->scheme == DRM_FAKEGPU_SCHEME_MM)
+		return;
+	if (!fakegpu_mirror_empty(intervals->mirror, fakegpu_interval_start(interval),
+				  fakegpu_interval_last(interval)))
+		return;
+
+	interval->dead = true;
+	interval_tree_remove(&interval->node, &intervals->index);
+	intervals->live--;
+	intervals->pending++;
+	list_add_tail(&interval->dead_link, &intervals->dead);
+	fakegpu_stats_inc(intervals->stats, intervals_removed);
+	queue_work(intervals->wq, &intervals->work);
+}
+
+static void record_event(struct fakegpu_interval *interval, const struct mmu_notifier_range *range,
+			 ktime_t time, u64 pages)
+{
+	struct fakegpu_intervals *intervals = interval->owner;
+	struct fakegpu_event *event = &intervals->events[intervals->nr_events++ % FAKEGPU_EVENTS];
+
+	event->time = time;
+	event->event = range->event;
+	event->start = range->start;
+	event->end = range->end;
+	event->interval_start = fakegpu_interval_start(interval);
+	event->interval_last = fakegpu_interval_last(interval);
+	event->pages = pages;
+}
+
+/*
+ * munmap meets the mirror here, as does every other invalidation of the CPU's
+ * page table. When this returns, no engine uses, or can come to use, what lay
+ * in the range (I3): engines access memory under the mirror lock. Neither
+ * sleeps nor allocates (I4), so it needn't refuse a non-blockable invalidation.
+ */
+static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
+					const struct mmu_notifier_range *range,
+					unsigned long cur_seq)
+{
+	struct fakegpu_interval *interval =
+		container_of(notifier, struct fakegpu_interval, notifier);
+	struct fakegpu_intervals *intervals = interval->owner;
+	struct fakegpu_mirror *mirror = intervals->mirror;
+	struct fakegpu_mirror_clear clear = {
+		.next = max(range->start, fakegpu_interval_start(interval)),
+		.last = min(range->end - 1, fakegpu_interval_last(interval)),
+	};
+	ktime_t time = ktime_get();
+	u64 split, dropped;
+
+	if (READ_ONCE(broken_clear))
+		clear.last = (clear.last & PAGE_MASK) - 1;
+
+	write_lock(&mirror->lock);
+	split = mirror->leaves_split;
+	dropped = mirror->leaves_dropped;
+
+	/* I2: what a service has read before this is never committed. */
+	mmu_interval_set_seq(notifier, cur_seq);
+
+	while (clear.next <= clear.last && fakegpu_mirror_clear(mirror, &clear)) {
+		write_unlock(&mirror->lock);
+		write_lock(&mirror->lock);
+	}
+
+	fakegpu_stats_inc(intervals->stats, invalidations);
+	if (clear.pages) {
+		fakegpu_stats_inc(intervals->stats, invalidations_useful);
+		fakegpu_stats_add(intervals->stats, pages_cleared, clear.pages);
+	}
+	if (mirror->leaves_split != split)
+		fakegpu_stats_add(intervals->stats, leaves_split, mirror->leaves_split - split);
+	if (mirror->leaves_dropped != dropped)
+		fakegpu_stats_add(intervals->stats, leaves_dropped,
+				  mirror->leaves_dropped - dropped);
+	record_event(interval, range, time, clear.pages);
+
+	interval_kill_if_empty(interval);
+	if (fakegpu_mirror_wants_refill(mirror))
+		queue_work(intervals->wq, &intervals->work);
+	write_unlock(&mirror->lock);
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops interval_ops = {
+	.invalidate = fakegpu_interval_invalidate,
+};
+
+/* Sleeps until a running callback of the interval is over; no lock is held. */
+static void intervals_remove_dead(struct fakegpu_intervals *intervals)
+{
+	struct fakegpu_interval *interval, *next;
+	u64 removed = 0;
+	LIST_HEAD(dead);
+
+	write_lock(&intervals->mirror->lock);
+	list_splice_init(&intervals->dead, &dead);
+	write_unlock(&intervals->mirror->lock);
+
+	list_for_each_entry_safe(interval, next, &dead, dead_link) {
+		mmu_interval_notifier_remove(&interval->notifier);
+		kfree(interval);
+		removed++;
+	}
+
+	write_lock(&intervals->mirror->lock);
+	intervals->pending -= removed;
+	write_unlock(&intervals->mirror->lock);
+}
+
+static void intervals_work(struct work_struct *work)
+{
+	struct fakegpu_intervals *intervals = container_of(work, struct fakegpu_intervals, work);
+	bool refill;
+
+	intervals_remove_dead(intervals);
+
+	read_lock(&intervals->mirror->lock);
+	refill = fakegpu_mirror_wants_refill(intervals->mirror);
+	read_unlock(&intervals->mirror->lock);
+
+	/* Without memory leaves are dropped instead of split, and counted (I5). */
+	if (refill)
+		fakegpu_mirror_refill(intervals->mirror);
+}
+
+/* The mirror lock is taken in reclaim context: let lockdep know without a race. */
+static void prime_lockdep(struct fakegpu_mirror *mirror)
+{
+	if (!IS_ENABLED(CONFIG_LOCKDEP))
+		return;
+
+	fs_reclaim_acquire(GFP_KERNEL);
+	write_lock(&mirror->lock);
+	write_unlock(&mirror->lock);
+	fs_reclaim_release(GFP_KERNEL);
+}
+
+/**
+ * fakegpu_intervals_init - get ready to register intervals
+ * @intervals: memory for it
+ * @mirror: what the callbacks clear
+ * @mm: the address space; the caller holds a reference and is a user of it
+ * @stats: where to count
+ * @wq: where to remove intervals
+ * @scheme: one of &enum drm_fakegpu_scheme
+ * @order: log2 of a slot's size in bytes, from FAKEGPU_INTERVAL_ORDER_MIN to
+ *	FAKEGPU_INTERVAL_ORDER_MAX; ignored with DRM_FAKEGPU_SCHEME_MM
+ *
+ * The first registration in an mm takes all its locks: it is done here, and
+ * not by the first device fault.
+ *
+ * Return: 0, -ENOMEM, or -EINTR if a signal came.
+ */
+int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_mirror *mirror,
+			   struct mm_struct *mm, struct fakegpu_stats *stats,
+			   struct workqueue_struct *wq, u32 scheme, u32 order)
+{
+	intervals->mirror = mirror;
+	intervals->mm = mm;
+	intervals->stats = stats;
+	intervals->wq = wq;
+	intervals->scheme = scheme;
+	intervals->order = order;
+	intervals->index = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&intervals->dead);
+	INIT_WORK(&intervals->work, intervals_work);
+	prime_lockdep(mirror);
+
+	return mmu_notifier_register(NULL, mm);
+}
+
+/**
+ * fakegpu_intervals_fini - remove all intervals
+ * @intervals: the intervals
+ *
+ * The caller has stopped all services and cleared the mirror. Until this
+ * returns callbacks may run.
+ */
+void fakegpu_intervals_fini(struct fakegpu_intervals *intervals)
+{
+	struct interval_tree_node *node;
+
+	write_lock(&intervals->mirror->lock);
+	while ((node = interval_tree_iter_first(&intervals->index, 0, ULONG_MAX))) {
+		struct fakegpu_interval *interval =
+			container_of(node, struct fakegpu_interval, node);
+
+		WARN_ON(interval->users);
+		interval->dead = true;
+		interval_tree_remove(node, &intervals->index);
+		intervals->live--;
+		intervals->pending++;
+		list_add_tail(&interval->dead_link, &intervals->dead);
+		fakegpu_stats_inc(intervals->stats, intervals_removed);
+	}
+	write_unlock(&intervals->mirror->lock);
+
+	intervals_remove_dead(intervals);
+	/* No callback is left to queue it again. */
+	cancel_work_sync(&intervals->work);
+	intervals_remove_dead(intervals);
+	WARN_ON(intervals->pending || intervals->live);
+}
+
+/**
+ * fakegpu_interval_alloc - allocate an interval to be registered later
+ *
+ * Return: the interval, or NULL.
+ */
+struct fakegpu_interval *fakegpu_interval_alloc(void)
+{
+	return kzalloc(sizeof(struct fakegpu_interval), GFP_KERNEL);
+}
+
+/**
+ * fakegpu_interval_free - free an interval that was never registered
+ * @interval: the interval, or NULL
+ */
+void fakegpu_interval_free(struct fakegpu_interval *interval)
+{
+	kfree(interval);
+}
+
+static struct fakegpu_interval *interval_get_locked(struct fakegpu_intervals *intervals,
+						    unsigned long addr)
+{
+	struct interval_tree_node *node;
+	struct fakegpu_interval *interval;
+
+	lockdep_assert_held_write(&intervals->mirror->lock);
+
+	node = interval_tree_iter_first(&intervals->index, addr, addr);
+	if (!node)
+		return NULL;
+	interval = container_of(node, struct fakegpu_interval, node);
+	interval->users++;
+	return interval;
+}
+
+/**
+ * fakegpu_interval_get - find the live interval that covers an address
+ * @intervals: the intervals
+ * @addr: the address
+ *
+ * It stays until fakegpu_interval_put().
+ *
+ * Return: the interval, or NULL if there is none.
+ */
+struct fakegpu_interval *fakegpu_interval_get(struct fakegpu_intervals *intervals,
+					      unsigned long addr)
+{
+	struct fakegpu_interval *interval;
+
+	write_lock(&intervals->mirror->lock);
+	interval = interval_get_locked(intervals, addr);
+	write_unlock(&intervals->mirror->lock);
+	return interval;
+}
+
+static void scheme_bounds(const struct fakegpu_intervals *intervals, unsigned long addr,
+			  unsigned long *start, unsigned long *length)
+{
+	if (intervals->scheme == DRM_FAKEGPU_SCHEME_MM) {
+		*start = 0;
+		*length = ULONG_MAX & PAGE_MASK;
+	} else {
+		*length = 1UL << intervals->order;
+		*start = addr & ~(*length - 1);
+	}
+}
+
+/**
+ * fakegpu_interval_add_locked - register the interval for an address
+ * @intervals: the intervals
+ * @addr: the address
+ * @newp: in: from fakegpu_interval_alloc(); out: NULL if it was used
+ *
+ * The caller holds mmap_lock for write and is a user of the mm. If meanwhile
+ * somebody else has registered an interval, that one is taken.
+ *
+ * Return: the interval, to be released by fakegpu_interval_put(), or what
+ * mmu_interval_notifier_insert_locked() said.
+ */
+struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *intervals,
+						     unsigned long addr,
+						     struct fakegpu_interval **newp)
+{
+	struct fakegpu_interval *interval;
+	unsigned long start, length;
+	int ret;
+
+	mmap_assert_write_locked(intervals->mm);
+
+	interval = fakegpu_interval_get(intervals, addr);
+	if (interval)
+		return interval;
+
+	interval = *newp;
+	scheme_bounds(intervals, addr, &start, &length);
+	interval->owner = intervals;
+	interval->node.start = start;
+	interval->node.last = start + length - 1;
+	interval->users = 1;
+
+	/* From here on there may be callbacks; they find nothing to clear. */
+	ret = mmu_interval_notifier_insert_locked(&interval->notifier, intervals->mm, start,
+						  length, &interval_ops);
+	if (ret)
+		return ERR_PTR(ret);
+
+	write_lock(&intervals->mirror->lock);
+	interval_tree_insert(&interval->node, &intervals->index);
+	intervals->live++;
+	write_unlock(&intervals->mirror->lock);
+
+	fakegpu_stats_inc(intervals->stats, intervals_added);
+	*newp = NULL;
+	return interval;
+}
+
+/**
+ * fakegpu_interval_put - let go of an interval
+ * @interval: from fakegpu_interval_get() or fakegpu_interval_add_locked()
+ *
+ * If nothing was committed in it, it goes (I7).
+ */
+void fakegpu_interval_put(struct fakegpu_interval *interval)
+{
+	struct fakegpu_mirror *mirror = interval->owner->mirror;
+
+	write_lock(&mirror->lock);
+	interval->users--;
+	interval_kill_if_empty(interval);
+	write_unlock(&mirror->lock);
+}
+
+/**
+ * fakegpu_interval_valid - may entries be committed under an interval?
+ * @interval: the interval
+ * @start: first address
+ * @last: last address (inclusive)
+ * @seq: from mmu_interval_read_begin()
+ *
+ * Called under the mirror lock, held for write, before a commit (I1, I2).
+ *
+ * Return: false if the service has to start again.
+ */
+bool fakegpu_interval_valid(struct fakegpu_interval *interval, unsigned long start,
+			    unsigned long last, unsigned long seq)
+{
+	lockdep_assert_held_write(&interval->owner->mirror->lock);
+
+	return !interval->dead && start >= fakegpu_interval_start(interval) &&
+	       last <= fakegpu_interval_last(interval) &&
+	       !mmu_interval_read_retry(&interval->notifier, seq);
+}
+
+/**
+ * fakegpu_intervals_cover - is a range covered by live intervals?
+ * @intervals: the intervals
+ * @start: first address
+ * @last: last address (inclusive)
+ *
+ * Called under the mirror lock; for the oracle (I1).
+ *
+ * Return: true if it is.
+ */
+bool fakegpu_intervals_cover(struct fakegpu_intervals *intervals, unsigned long start,
+			     unsigned long last)
+{
+	lockdep_assert_held(&intervals->mirror->lock);
+
+	for (;;) {
+		struct interval_tree_node *node =
+			interval_tree_iter_first(&intervals->index, start, start);
+
+		if (!node)
+			return false;
+		if (node->last >= last)
+			return true;
+		start = node->last + 1;
+	}
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _FAKEGPU_INTERVAL_H_
+#define _FAKEGPU_INTERVAL_H_
+
+#include <linux/interval_tree.h>
+#include <linux/ktime.h>
+#include <linux/list.h>
+#include <linux/mmu_notifier.h>
+#include <linux/rbtree.h>
+#include <linux/workqueue.h>
+
+#include <drm/fakegpu_drm.h>
+
+#include "fakegpu_mirror.h"
+
+#define FAKEGPU_INTERVAL_ORDER_MIN	FAKEGPU_LEAF_SHIFT
+#define FAKEGPU_INTERVAL_ORDER_MAX	(FAKEGPU_LEAF_SHIFT + 2 * FAKEGPU_LEVEL_BITS)
+#define FAKEGPU_EVENTS			64
+
+struct fakegpu_intervals;
+struct fakegpu_stats;
+
+/**
+ * struct fakegpu_interval - a registered mmu_interval_notifier
+ *
+ * An interval is only coverage: it says which invalidations reach the mirror
+ * (I1). Mirror entries belong to the VM.
+ */
+struct fakegpu_interval {
+	/** @notifier: the registration. */
+	struct mmu_interval_notifier notifier;
+	/** @node: in the index while live; its start and last (inclusive) never change. */
+	struct interval_tree_node node;
+	/** @owner: immutable. */
+	struct fakegpu_intervals *owner;
+	/** @dead_link: in &fakegpu_intervals.dead once dead; mirror lock. */
+	struct list_head dead_link;
+	/** @users: services between get and put; with any, it isn't killed; mirror lock. */
+	unsigned int users;
+	/** @dead: out of the index, waits for its removal; mirror lock. */
+	bool dead;
+};
+
+/**
+ * struct fakegpu_event - an invalidation, for debugfs
+ * @time: when the callback began.
+ * @event: enum mmu_notifier_event.
+ * @start: of the invalidated range.
+ * @end: of the invalidated range, as the kernel gave it (exclusive).
+ * @interval_start: first address of the interval whose callback it was.
+ * @interval_last: its last address (inclusive).
+ * @pages: mirrored pages that it cleared.
+ */
+struct fakegpu_event {
+	ktime_t time;
+	unsigned int event;
+	unsigned long start;
+	unsigned long end;
+	unsigned long interval_start;
+	unsigned long interval_last;
+	u64 pages;
+};
+
+/**
+ * struct fakegpu_intervals - all intervals of a VM
+ */
+struct fakegpu_intervals {
+	/** @mirror: what the callbacks clear; its lock is "the mirror lock"; immutable. */
+	struct fakegpu_mirror *mirror;
+	/** @mm: the address space; immutable; held by the VM. */
+	struct mm_struct *mm;
+	/** @stats: immutable. */
+	struct fakegpu_stats *stats;
+	/** @wq: where @work runs; immutable. */
+	struct workqueue_struct *wq;
+	/** @scheme: one of &enum drm_fakegpu_scheme; immutable. */
+	u32 scheme;
+	/** @order: log2 of a slot's size in bytes, scheme slot; immutable. */
+	u32 order;
+	/** @index: live intervals by address; mirror lock. */
+	struct rb_root_cached index;
+	/** @live: how many are in @index; mirror lock. */
+	u64 live;
+	/** @pending: how many are dead and not freed yet; mirror lock. */
+	u64 pending;
+	/** @dead: dead intervals that @work hasn't taken yet; mirror lock. */
+	struct list_head dead;
+	/** @work: removes dead intervals and refills the mirror's reserve. */
+	struct work_struct work;
+	/** @events: the newest invalidations, a ring; mirror lock. */
+	struct fakegpu_event events[FAKEGPU_EVENTS];
+	/** @nr_events: invalidations so far; mirror lock. */
+	u64 nr_events;
+};
+
+static inline unsigned long fakegpu_interval_start(const struct fakegpu_interval *interval)
+{
+	return interval->node.start;
+}
+
+static inline unsigned long fakegpu_interval_last(const struct fakegpu_interval *interval)
+{
+	return interval->node.last;
+}
+
+int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_mirror *mirror,
+			   struct mm_struct *mm, struct fakegpu_stats *stats,
+			   struct workqueue_struct *wq, u32 scheme, u32 order);
+void fakegpu_intervals_fini(struct fakegpu_intervals *intervals);
+
+struct fakegpu_interval *fakegpu_interval_alloc(void);
+void fakegpu_interval_free(struct fakegpu_interval *interval);
+struct fakegpu_interval *fakegpu_interval_get(struct fakegpu_intervals *intervals,
+					      unsigned long addr);
+struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *intervals,
+						     unsigned long addr,
+						     struct fakegpu_interval **newp);
+void fakegpu_interval_put(struct fakegpu_interval *interval);
+bool fakegpu_interval_valid(struct fakegpu_interval *interval, unsigned long start,
+			    unsigned long last, unsigned long seq);
+bool fakegpu_intervals_cover(struct fakegpu_intervals *intervals, unsigned long start,
+			     unsigned long last);
+
+#endif /* _FAKEGPU_INTERVAL_H_ */
