@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The engine: executes commands through the mirror. The fake silicon; knows
+ * nothing of hmm or mmu notifiers.
+ */
+
+/**
+ * DOC: The engine
+ *
+ * A command is executed in chunks of at most a page, each under the mirror
+ * lock held for read. Its progress is saved after each chunk. An access without
+ * a usable mirror entry ends the run; the queue raises the device fault, and
+ * the command goes on with that chunk later. What must happen once, an atomic
+ * operation, is noted as executed in the same step.
+ */
+
+#include <linux/atomic.h>
+#include <linux/crc32c.h>
+#include <linux/overflow.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
+
+#include "fakegpu_engine.h"
+#include "fakegpu_mirror.h"
+
+/* Chunks until another queue gets the engine. */
+#define SLICE_CHUNKS	256
+
+#define ATOMIC_OPS	(DRM_FAKEGPU_ATOMIC_ADD | DRM_FAKEGPU_ATOMIC_SWAP | DRM_FAKEGPU_ATOMIC_CAS)
+
+enum step {
+	STEP_MORE,	/* a chunk is done */
+	STEP_EXECUTED,	/* the operation is done */
+	STEP_STALLED,
+	STEP_BLOCKED,
+};
+
+/**
+ * struct opcode - what there is to know about one opcode
+ * @run: does one chunk.
+ * @flags: flags it takes.
+ * @result_size: bytes of its result.
+ * @size: it uses cmd.size; likewise the others.
+ * @span: size bytes at addr are accessed.
+ * @align: natural alignment of addr.
+ */
+struct opcode {
+	enum step (*run)(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd);
+	u32 flags;
+	u8 result_size;
+	u8 align;
+	bool span;
+	bool addr;
+	bool addr2;
+	bool size;
+	bool operand;
+	bool operand2;
+};
+
+static void *exec_map(struct fakegpu_exec *exec, unsigned long addr, size_t size, u32 access,
+		      size_t *len)
+{
+	return fakegpu_access_map(exec->mirror, addr, size, access, len, &exec->stall);
+}
+
+static enum step step_span(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd,
+			   size_t len)
+{
+	exec->done += len;
+	return exec->done == cmd->size ? STEP_EXECUTED : STEP_MORE;
+}
+
+static enum step run_nop(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+{
+	return STEP_EXECUTED;
+}
+
+/* A write that changes nothing, not even if the CPU writes at the same time. */
+static void touch_write(void *p)
+{
+	atomic_or(0, (atomic_t *)PTR_ALIGN_DOWN(p, sizeof(atomic_t)));
+}
+
+static enum step run_touch(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+{
+	bool write = cmd->flags & DRM_FAKEGPU_CMD_WRITE;
+	u64 left = cmd->size - exec->done;
+	size_t len, offset = 0;
+	u8 *p;
+
+	/* With a larger stride the pages in between aren't accessed. */
+	if (cmd->operand > PAGE_SIZE)
+		left = 1;
+
+	read_lock(&exec->mirror->lock);
+	p = exec_map(exec, cmd->addr + exec->done, left,
+		     write ? DRM_FAKEGPU_ACCESS_WRITE : DRM_FAKEGPU_ACCESS_READ, &len);
+	if (!p) {
+		read_unlock(&exec->mirror->lock);
+		return STEP_STALLED;
+	}
+	do {
+		if (write)
+			touch_write(p + offset);
+		else
+			READ_ONCE(p[offset]);
+		offset += min_t(u64, cmd->operand, PAGE_SIZE);
+	} while (offset < len);
+	fakegpu_access_unmap(p);
+	read_unlock(&exec->mirror->lock);
+
+	if (cmd->operand > PAGE_SIZE)
+		offset = min_t(u64, cmd->operand, cmd->size - exec->done);
+	exec->done += offset;
+	if (exec->done < cmd->size)
+		return STEP_MORE;
+	exec->done = cmd->size;
+	return STEP_EXECUTED;
+}
+
+static void fill_pattern(u8 *p, size_t len, u64 pattern, u64 phase)
+{
+	size_t head = min_t(size_t, len, PTR_ALIGN(p, sizeof(u64)) - p);
+	size_t i;
+
+	for (i = 0; i < head; i++)
+		p[i] = pattern >> (8 * ((phase + i) % 8));
+
+	phase = (phase + head) % 8;
+	memset64((u64 *)(p + head), phase ? ror64(pattern, 8 * phase) : pattern, (len - head) / 8);
+
+	for (i = len - (len - head) % 8; i < len; i++)
+		p[i] = pattern >> (8 * ((phase + i - head) % 8));
+}
+
+static enum step run_fill(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+{
+	size_t len;
+	void *p;
+
+	read_lock(&exec->mirror->lock);
+	p = exec_map(exec, cmd->addr + exec->done, cmd->size - exec->done,
+		     DRM_FAKEGPU_ACCESS_WRITE, &len);
+	if (p) {
+		fill_pattern(p, len, cmd->operand, exec->done);
+		fakegpu_access_unmap(p);
+	}
+	read_unlock(&exec->mirror->lock);
+	return p ? step_span(exec, cmd, len) : STEP_STALLED;
+}
+
+static enum step run_copy(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+{
+	u64 left = cmd->size - exec->done;
+	size_t len, dst_len;
+	void *src, *dst = NULL;
+
+	read_lock(&exec->mirror->lock);
+	src = exec_map(exec, cmd->addr2 + exec->done, left, DRM_FAKEGPU_ACCESS_READ, &len);
+	if (src) {
+		dst = exec_map(exec, cmd->addr + exec->done, left, DRM_FAKEGPU_ACCESS_WRITE,
+			       &dst_len);
+		if (dst) {
+			len = min(len, dst_len);
+			memcpy(dst, src, len);
+			fakegpu_access_unmap(dst);
+		}
+		fakegpu_access_unmap(src);
+	}
+	read_unlock(&exec->mirror->lock);
+	return dst ? step_span(exec, cmd, len) : STEP_STALLED;
+}
+
+static size_t first_difference(const u8 *a, const u8 *b, size_t len)
+{
+	size_t i;
+
+	if (!memcmp(a, b, len))
+		return len;
+	for (i = 0; i < len; i++)
+		if (READ_ONCE(a[i]) != READ_ONCE(b[i]))
+			break;
+	return i;
+}
+
+static enum step run_compare(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+{
+	u64 left = cmd->size - exec->done;
+	size_t len, b_len, same;
+	void *a, *b = NULL;
+
+	read_lock(&exec->mirror->lock);
+	a = exec_map(exec, cmd->addr + exec->done, left, DRM_FAKEGPU_ACCESS_READ, &len);
+	if (a) {
+		b = exec_map(exec, cmd->addr2 + exec->done, left, DRM_FAKEGPU_ACCESS_READ,
+			     &b_len);
+		if (b) {
+			len = min(len, b_len);
+			same = first_difference(a, b, len);
+			fakegpu_access_unmap(b);
+		}
+		fakegpu_access_unmap(a);
+	}
+	read_unlock(&exec->mirror->lock);
+	if (!b)
+		return STEP_STALLED;
+
+	exec->result[0] = exec->done + same;
+	if (same == len)
+		return step_span(exec, cmd, len);
+	exec->done = cmd->size;
+	return STEP_EXECUTED;
+}
+
+static enum step run_checksum(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+{
+	enum step step;
+	size_t len;
+	void *p;
+
+	if (!exec->done)
+		exec->state = (u32)~0;
+
+	read_lock(&exec->mirror->lock);
+	p = exec_map(exec, cmd->addr + exec->done, cmd->size - exec->done,
+		     DRM_FAKEGPU_ACCESS_READ, &len);
+	if (p) {
+		exec->state = crc32c(exec->state, p, len);
+		fakegpu_access_unmap(p);
+	}
+	read_unlock(&exec->mirror->lock);
+	if (!p)
+		return STEP_STALLED;
+
+	step = step_span(exec, cmd, len);
+	exec->result[0] = (u32)~exec->state;
+	return step;
+}
+
+static bool exec_read64(struct fakegpu_exec *exec, unsigned long addr, u64 *value)
+{
+	return fakegpu_access_read(exec->mirror, addr, value, sizeof(*value), &exec->stall) ==
+	       sizeof(*value);
+}
+
+/* One node: nothing is kept of it unless both of its words could be read. */
+static enum step run_chase(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+{
+	u64 value, next;
+
+	if (!exec->done)
+		exec->state = cmd->addr;
+	if (exec->state) {
+		if (!exec_read64(exec, exec->state + cmd->operand2, &value) ||
+		    !exec_read64(exec, exec->state + cmd->operand, &next))
+			return STEP_STALLED;
+		exec->result[1] += value;
+		exec->state = next;
+		exec->done++;
+	}
+	exec->result[0] = exec->done;
+	return exec->state && exec->done < cmd->size ? STEP_MORE : STEP_EXECUTED;
+}
+
+static u64 atomic_op32(atomic_t *p, const struct drm_fakegpu_cmd *cmd)
+{
+	if (cmd->flags & DRM_FAKEGPU_ATOMIC_ADD)
+		return (u32)atomic_fetch_add((u32)cmd->operand, p);
+	if (cmd->flags & DRM_FAKEGPU_ATOMIC_SWAP)
+		return (u32)atomic_xchg(p, (u32)cmd->operand);
+	return (u32)atomic_cmpxchg(p, (u32)cmd->operand2, (u32)cmd->operand);
+}
+
+static u64 atomic_op64(atomic64_t *p, const struct drm_fakegpu_cmd *cmd)
+{
+	if (cmd->flags & DRM_FAKEGPU_ATOMIC_ADD)
+		return atomic64_fetch_add(cmd->operand, p);
+	if (cmd->flags & DRM_FAKEGPU_ATOMIC_SWAP)
+		return atomic64_xchg(p, cmd->operand);
+	return atomic64_cmpxchg(p, cmd->operand2, cmd->operand);
+}
+
+static enum step run_atomic(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+{
+	size_t len;
+	void *p;
+
+	read_lock(&exec->mirror->lock);
+	p = exec_map(exec, cmd->addr, cmd->size, DRM_FAKEGPU_ACCESS_ATOMIC, &len);
+	if (p) {
+		if (cmd->size == sizeof(u32))
+			exec->result[0] = atomic_op32(p, cmd);
+		else
+			exec->result[0] = atomic_op64(p, cmd);
+		fakegpu_access_unmap(p);
+		exec->done = cmd->size;
+	}
+	read_unlock(&exec->mirror->lock);
+	return p ? STEP_EXECUTED : STEP_STALLED;
+}
+
+static enum step run_sem_wait(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+{
+	u64 value;
+
+	if (!exec_read64(exec, cmd->addr, &value))
+		return STEP_STALLED;
+	if (value == cmd->operand || ((cmd->flags & DRM_FAKEGPU_SEM_GE) && value > cmd->operand))
+		return STEP_EXECUTED;
+	return STEP_BLOCKED;
+}
+
+static enum step run_sem_signal(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+{
+	size_t len;
+	void *p;
+
+	read_lock(&exec->mirror->lock);
+	p = exec_map(exec, cmd->addr, sizeof(u64),
+		     cmd->flags & DRM_FAKEGPU_SEM_ADD ? DRM_FAKEGPU_ACCESS_ATOMIC :
+							DRM_FAKEGPU_ACCESS_WRITE, &len);
+	if (p) {
+		if (cmd->flags & DRM_FAKEGPU_SEM_ADD)
+			atomic64_add_return_release(cmd->operand, (atomic64_t *)p);
+		else
+			atomic64_set_release((atomic64_t *)p, cmd->operand);
+		fakegpu_access_unmap(p);
+	}
+	read_unlock(&exec->mirror->lock);
+	return p ? STEP_EXECUTED : STEP_STALLED;
+}
+
+/* The time is taken once; writing it may stall like any result. */
+static enum step run_timestamp(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+{
+	exec->result[0] = ktime_get_ns();
+	return STEP_EXECUTED;
+}
+
+static const struct opcode opcodes[] = {
+	[DRM_FAKEGPU_OP_NOP] = { .run = run_nop },
+	[DRM_FAKEGPU_OP_TOUCH] = {
+		.run = run_touch, .addr = true, .size = true, .span = true, .operand = true,
+		.flags = DRM_FAKEGPU_CMD_WRITE | DRM_FAKEGPU_CMD_NOFAULT,
+	},
+	[DRM_FAKEGPU_OP_FILL] = {
+		.run = run_fill, .addr = true, .size = true, .span = true, .operand = true,
+	},
+	[DRM_FAKEGPU_OP_COPY] = {
+		.run = run_copy, .addr = true, .addr2 = true, .size = true, .span = true,
+	},
+	[DRM_FAKEGPU_OP_COMPARE] = {
+		.run = run_compare, .addr = true, .addr2 = true, .size = true, .span = true,
+		.result_size = 8,
+	},
+	[DRM_FAKEGPU_OP_CHECKSUM] = {
+		.run = run_checksum, .addr = true, .size = true, .span = true, .result_size = 8,
+	},
+	[DRM_FAKEGPU_OP_CHASE] = {
+		.run = run_chase, .addr = true, .size = true, .operand = true, .operand2 = true,
+		.result_size = 16,
+	},
+	[DRM_FAKEGPU_OP_ATOMIC] = {
+		.run = run_atomic, .addr = true, .size = true, .span = true, .operand = true,
+		.operand2 = true, .flags = ATOMIC_OPS, .result_size = 8,
+	},
+	[DRM_FAKEGPU_OP_SEM_WAIT] = {
+		.run = run_sem_wait, .addr = true, .operand = true, .align = 8,
+		.flags = DRM_FAKEGPU_SEM_GE,
+	},
+	[DRM_FAKEGPU_OP_SEM_SIGNAL] = {
+		.run = run_sem_signal, .addr = true, .operand = true, .align = 8,
+		.flags = DRM_FAKEGPU_SEM_ADD,
+	},
+	[DRM_FAKEGPU_OP_TIMESTAMP] = { .run = run_timestamp, .addr = true },
+};
+
+static int check_range(u64 addr, u64 size, u64 va_end)
+{
+	u64 end;
+
+	if (check_add_overflow(addr, size, &end))
+		return -EOVERFLOW;
+	return end > va_end ? -EINVAL : 0;
+}
+
+static int check_atomic(const struct drm_fakegpu_cmd *cmd)
+{
+	u32 op = cmd->flags & ATOMIC_OPS;
+
+	if (!is_power_of_2(op) || (cmd->size != sizeof(u32) && cmd->size != sizeof(u64)) ||
+	    !IS_ALIGNED(cmd->addr, cmd->size))
+		return -EINVAL;
+	if (op != DRM_FAKEGPU_ATOMIC_CAS && cmd->operand2)
+		return -EINVAL;
+	return 0;
+}
+
+static int check_copy(const struct drm_fakegpu_cmd *cmd)
+{
+	if (cmd->addr < cmd->addr2 + cmd->size && cmd->addr2 < cmd->addr + cmd->size)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * fakegpu_cmd_check - check a command before it is accepted
+ * @cmd: the command
+ * @va_end: end (exclusive) of the user's half
+ *
+ * Return: 0, -EOPNOTSUPP if the opcode isn't known, -EOVERFLOW if a range
+ * wraps, or -EINVAL.
+ */
+int fakegpu_cmd_check(const struct drm_fakegpu_cmd *cmd, u64 va_end)
+{
+	const struct opcode *op;
+	int ret;
+
+	if (cmd->opcode >= ARRAY_SIZE(opcodes))
+		return -EOPNOTSUPP;
+	op = &opcodes[cmd->opcode];
+
+	if ((cmd->flags & ~op->flags) || cmd->pad ||
+	    (!op->addr && cmd->addr) || (!op->addr2 && cmd->addr2) ||
+	    (!op->size && cmd->size) || (!op->operand && cmd->operand) ||
+	    (!op->operand2 && cmd->operand2) || (!op->result_size && cmd->result))
+		return -EINVAL;
+	if (op->size && !cmd->size)
+		return -EINVAL;
+	if (op->align && !IS_ALIGNED(cmd->addr, op->align))
+		return -EINVAL;
+
+	if (op->addr) {
+		ret = check_range(cmd->addr, op->span ? cmd->size : sizeof(u64), va_end);
+		if (ret)
+			return ret;
+	}
+	if (op->addr2) {
+		ret = check_range(cmd->addr2, cmd->size, va_end);
+		if (ret)
+			return ret;
+	}
+	ret = check_range(cmd->result, op->result_size, va_end);
+	if (ret)
+		return ret;
+
+	switch (cmd->opcode) {
+	case DRM_FAKEGPU_OP_TOUCH:
+		return cmd->operand ? 0 : -EINVAL;
+	case DRM_FAKEGPU_OP_COPY:
+		return check_copy(cmd);
+	case DRM_FAKEGPU_OP_ATOMIC:
+		return check_atomic(cmd);
+	default:
+		return 0;
+	}
+}
+
+static void exec_reset(struct fakegpu_exec *exec)
+{
+	exec->done = 0;
+	exec->state = 0;
+	exec->result[0] = 0;
+	exec->result[1] = 0;
+	exec->result_done = 0;
+	exec->executed = false;
+}
+
+/**
+ * fakegpu_exec_start - begin with a list of commands
+ * @exec: where to keep the progress; @mirror and @cancel are set
+ * @cmds: the commands, checked by fakegpu_cmd_check()
+ * @count: how many, not zero
+ */
+void fakegpu_exec_start(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmds,
+			u32 count)
+{
+	exec->cmds = cmds;
+	exec->count = count;
+	exec->index = 0;
+	exec_reset(exec);
+}
+
+/* Write what the command found out to where it is wanted. */
+static enum step write_result(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+{
+	u32 size = opcodes[cmd->opcode].result_size;
+	u64 addr = cmd->result;
+
+	if (cmd->opcode == DRM_FAKEGPU_OP_TIMESTAMP) {
+		addr = cmd->addr;
+		size = sizeof(u64);
+	} else if (!addr) {
+		return STEP_EXECUTED;
+	}
+
+	exec->result_done += fakegpu_access_write(exec->mirror, addr + exec->result_done,
+						  (void *)exec->result + exec->result_done,
+						  size - exec->result_done, &exec->stall);
+	return exec->result_done == size ? STEP_EXECUTED : STEP_STALLED;
+}
+
+static enum step exec_step(struct fakegpu_exec *exec)
+{
+	const struct drm_fakegpu_cmd *cmd = &exec->cmds[exec->index];
+	enum step step;
+
+	if (!exec->executed) {
+		step = opcodes[cmd->opcode].run(exec, cmd);
+		if (step != STEP_EXECUTED)
+			return step;
+		exec->executed = true;
+	}
+
+	step = write_result(exec, cmd);
+	if (step != STEP_EXECUTED)
+		return step;
+	/* The last command's progress stays readable. */
+	if (++exec->index < exec->count)
+		exec_reset(exec);
+	return STEP_MORE;
+}
+
+/**
+ * fakegpu_exec_run - execute commands
+ * @exec: where to go on
+ *
+ * Runs until all is done, until an access stalls, or for a slice of time. Does
+ * not sleep for long; holds no lock on entry and return.
+ *
+ * Return: why it returned.
+ */
+enum fakegpu_exec_status fakegpu_exec_run(struct fakegpu_exec *exec)
+{
+	unsigned int chunks;
+
+	for (chunks = 0; chunks < SLICE_CHUNKS; chunks++) {
+		if (exec->index == exec->count)
+			return FAKEGPU_EXEC_DONE;
+		if (READ_ONCE(*exec->cancel))
+			return FAKEGPU_EXEC_YIELD;
+
+		switch (exec_step(exec)) {
+		case STEP_STALLED:
+			return FAKEGPU_EXEC_STALLED;
+		case STEP_BLOCKED:
+			return FAKEGPU_EXEC_BLOCKED;
+		default:
+			break;
+		}
+		cond_resched();
+	}
+	return exec->index == exec->count ? FAKEGPU_EXEC_DONE : FAKEGPU_EXEC_YIELD;
+}
+
+/**
+ * fakegpu_exec_nofault - may the stalled access fail?
+ * @exec: a stalled list of commands
+ *
+ * Return: true if fakegpu_exec_skip() can get over it.
+ */
+bool fakegpu_exec_nofault(const struct fakegpu_exec *exec)
+{
+	return exec->cmds[exec->index].flags & DRM_FAKEGPU_CMD_NOFAULT;
+}
+
+/**
+ * fakegpu_exec_skip - leave out the page of the stalled access
+ * @exec: a stalled list of commands, at a command that may fail
+ */
+void fakegpu_exec_skip(struct fakegpu_exec *exec)
+{
+	const struct drm_fakegpu_cmd *cmd = &exec->cmds[exec->index];
+	u64 left = PAGE_SIZE - offset_in_page(cmd->addr + exec->done);
+	u64 steps = DIV_ROUND_UP(left, cmd->operand);
+
+	/* Only TOUCH has the flag, and TOUCH has no result. */
+	if (steps > (cmd->size - exec->done - 1) / cmd->operand) {
+		exec->done = cmd->size;
+		exec->executed = true;
+	} else {
+		exec->done += steps * cmd->operand;
+	}
+}
