@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _FAKEGPU_COMPAT_H_
+#define _FAKEGPU_COMPAT_H_
+
+/*
+ * Differences between the kernels that the module builds for out of tree; an
+ * in-tree build needs none of this. Decided by what the headers have, not by
+ * version numbers: FAKEGPU_HAVE_xxx comes from probes in the Makefile.
+ */
+
+#include <linux/fs.h>
+
+/* 6.12 wants DRM drivers to say so; 6.1 has no such flag. */
+#ifdef FOP_UNSIGNED_OFFSET
+#define FAKEGPU_FOP_FLAGS	.fop_flags = FOP_UNSIGNED_OFFSET,
+#else
+#define FAKEGPU_FOP_FLAGS
+#endif
+
+/* 6.14 dropped drm_driver.date; before, a driver without one is warned about. */
+#ifdef FAKEGPU_HAVE_DRIVER_DATE
+#define FAKEGPU_DRIVER_DATE	.date = "20261122",
+#else
+#define FAKEGPU_DRIVER_DATE
+#endif
+
+#endif /* _FAKEGPU_COMPAT_H_ */

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module: parameters, devices, the DRM driver.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/module.h>
+#include <linux/platform_device.h>
+#include <linux/workqueue.h>
+
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+#include <drm/drm_ioctl.h>
+#include <drm/fakegpu_drm.h>
+
+#include "fakegpu_compat.h"
+#include "fakegpu_drv.h"
+#include "fakegpu_interval.h"
+#include "fakegpu_ioctl.h"
+#include "fakegpu_service.h"
+
+/*
+ * Version of the uapi:
+ *  1.0 - the first one
+ */
+#define DRIVER_MAJOR	1
+#define DRIVER_MINOR	0
+
+#define MAX_DEVICES	16
+#define MAX_ENGINES	64
+
+static unsigned int num_devices = 1;
+module_param(num_devices, uint, 0444);
+MODULE_PARM_DESC(num_devices, "Number of devices, 1 to 16 (default: 1)");
+
+static unsigned int fault_queue_size = 256;
+module_param(fault_queue_size, uint, 0444);
+MODULE_PARM_DESC(fault_queue_size,
+		 "Device faults that a device can hold, 1 to 65536; more are dropped and raised again (default: 256)");
+
+struct fakegpu_limits fakegpu_limits = {
+	.num_engines = 4,
+	.interval_order = 30,
+	.window_order = FAKEGPU_LEAF_SHIFT,
+	.fault_timeout_ms = 10000,
+};
+
+module_param_named(num_engines, fakegpu_limits.num_engines, uint, 0444);
+MODULE_PARM_DESC(num_engines, "Queues of a device that execute at once, 1 to 64 (default: 4)");
+module_param_named(interval_order, fakegpu_limits.interval_order, uint, 0444);
+MODULE_PARM_DESC(interval_order,
+		 "log2 of an interval's size in bytes in scheme slot, 21 to 39 (default: 30)");
+module_param_named(window_order, fakegpu_limits.window_order, uint, 0444);
+MODULE_PARM_DESC(window_order, "log2 of the fault window's size in bytes, 12 to 27 (default: 21)");
+module_param_named(fault_timeout_ms, fakegpu_limits.fault_timeout_ms, uint, 0444);
+MODULE_PARM_DESC(fault_timeout_ms,
+		 "Time limit for the service of a fault window in milliseconds, 1 to 3600000 (default: 10000)");
+
+static struct fakegpu_device *devices[MAX_DEVICES];
+
+static const struct file_operations fakegpu_fops = {
+	.owner = THIS_MODULE,
+	.open = drm_open,
+	.release = drm_release,
+	.unlocked_ioctl = drm_ioctl,
+	.compat_ioctl = drm_compat_ioctl,
+	.poll = drm_poll,
+	.read = drm_read,
+	.llseek = noop_llseek,
+	FAKEGPU_FOP_FLAGS
+};
+
+#define FAKEGPU_IOCTL(id, fn) \
+	DRM_IOCTL_DEF_DRV(FAKEGPU_ ## id, fakegpu_ioctl_ ## fn, DRM_RENDER_ALLOW)
+
+static const struct drm_ioctl_desc fakegpu_ioctls[] = {
+	FAKEGPU_IOCTL(DEV_QUERY, dev_query),
+	FAKEGPU_IOCTL(VM_CREATE, vm_create),
+	FAKEGPU_IOCTL(VM_DESTROY, vm_destroy),
+	FAKEGPU_IOCTL(VM_QUERY, vm_query),
+	FAKEGPU_IOCTL(VM_GET_STATE, vm_get_state),
+	FAKEGPU_IOCTL(VM_GET_FAULTS, vm_get_faults),
+	FAKEGPU_IOCTL(QUEUE_CREATE, queue_create),
+	FAKEGPU_IOCTL(QUEUE_DESTROY, queue_destroy),
+	FAKEGPU_IOCTL(QUEUE_GET_STATE, queue_get_state),
+	FAKEGPU_IOCTL(SUBMIT, submit),
+	FAKEGPU_IOCTL(WAIT, wait),
+	FAKEGPU_IOCTL(PREFETCH, prefetch),
+};
+
+static const struct drm_driver fakegpu_driver = {
+	.driver_features = DRIVER_RENDER,
+	.open = fakegpu_open,
+	.postclose = fakegpu_postclose,
+	.ioctls = fakegpu_ioctls,
+	.num_ioctls = ARRAY_SIZE(fakegpu_ioctls),
+	.fops = &fakegpu_fops,
+#if IS_ENABLED(CONFIG_DEBUG_FS)
+	.debugfs_init = fakegpu_debugfs_init,
+#endif
+	.name = "fakegpu",
+	.desc = "A GPU that exists only in software",
+	FAKEGPU_DRIVER_DATE
+	.major = DRIVER_MAJOR,
+	.minor = DRIVER_MINOR,
+};
+
+static void destroy_wq(void *wq)
+{
+	destroy_workqueue(wq);
+}
+
+static struct workqueue_struct *create_wq(struct platform_device *platform, const char *name,
+					  unsigned int max_active)
+{
+	struct workqueue_struct *wq;
+	int ret;
+
+	wq = alloc_workqueue("%s/%u", WQ_UNBOUND, max_active, name, platform->id);
+	if (!wq)
+		return ERR_PTR(-ENOMEM);
+	ret = devm_add_action_or_reset(&platform->dev, destroy_wq, wq);
+	return ret ? ERR_PTR(ret) : wq;
+}
+
+/* Everything of a device hangs on its platform device's managed resources. */
+static struct fakegpu_device *create_device(unsigned int id)
+{
+	struct platform_device *platform;
+	struct fakegpu_device *fdev;
+	int ret;
+
+	platform = platform_device_register_simple("fakegpu", id, NULL, 0);
+	if (IS_ERR(platform))
+		return ERR_CAST(platform);
+	if (!devres_open_group(&platform->dev, NULL, GFP_KERNEL)) {
+		ret = -ENOMEM;
+		goto err_unregister;
+	}
+
+	fdev = devm_drm_dev_alloc(&platform->dev, &fakegpu_driver, struct fakegpu_device, drm);
+	if (IS_ERR(fdev)) {
+		ret = PTR_ERR(fdev);
+		goto err_group;
+	}
+	fdev->platform = platform;
+	fdev->ring.size = fault_queue_size;
+	xa_init_flags(&fdev->vms, XA_FLAGS_ALLOC1);
+	xa_init_flags(&fdev->queues, XA_FLAGS_ALLOC1);
+
+	fdev->engine_wq = create_wq(platform, "fakegpu-engine", fakegpu_limits.num_engines);
+	if (IS_ERR(fdev->engine_wq)) {
+		ret = PTR_ERR(fdev->engine_wq);
+		goto err_group;
+	}
+	fdev->service_wq = create_wq(platform, "fakegpu-service", 0);
+	if (IS_ERR(fdev->service_wq)) {
+		ret = PTR_ERR(fdev->service_wq);
+		goto err_group;
+	}
+
+	ret = drm_dev_register(&fdev->drm, 0);
+	if (ret)
+		goto err_group;
+	return fdev;
+
+err_group:
+	devres_release_group(&platform->dev, NULL);
+err_unregister:
+	platform_device_unregister(platform);
+	return ERR_PTR(ret);
+}
+
+static void destroy_device(struct fakegpu_device *fdev)
+{
+	struct platform_device *platform = fdev->platform;
+
+	WARN_ON(!xa_empty(&fdev->vms) || !xa_empty(&fdev->queues));
+	drm_dev_unregister(&fdev->drm);
+	xa_destroy(&fdev->vms);
+	xa_destroy(&fdev->queues);
+	devres_release_group(&platform->dev, NULL);
+	platform_device_unregister(platform);
+}
+
+static void destroy_devices(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_DEVICES && devices[i]; i++) {
+		destroy_device(devices[i]);
+		devices[i] = NULL;
+	}
+}
+
+static int check_param(const char *name, unsigned int value, unsigned int min, unsigned int max)
+{
+	if (value >= min && value <= max)
+		return 0;
+	pr_err("parameter %s=%u: must be from %u to %u\n", name, value, min, max);
+	return -EINVAL;
+}
+
+static int __init fakegpu_init(void)
+{
+	unsigned int i;
+
+	if (check_param("num_devices", num_devices, 1, MAX_DEVICES) ||
+	    check_param("num_engines", fakegpu_limits.num_engines, 1, MAX_ENGINES) ||
+	    check_param("fault_queue_size", fault_queue_size, 1, 65536) ||
+	    check_param("interval_order", fakegpu_limits.interval_order,
+			FAKEGPU_INTERVAL_ORDER_MIN, FAKEGPU_INTERVAL_ORDER_MAX) ||
+	    check_param("window_order", fakegpu_limits.window_order, FAKEGPU_WINDOW_ORDER_MIN,
+			FAKEGPU_WINDOW_ORDER_MAX) ||
+	    check_param("fault_timeout_ms", fakegpu_limits.fault_timeout_ms, 1, 3600000))
+		return -EINVAL;
+
+	for (i = 0; i < num_devices; i++) {
+		struct fakegpu_device *fdev = create_device(i);
+
+		if (IS_ERR(fdev)) {
+			destroy_devices();
+			return PTR_ERR(fdev);
+		}
+		devices[i] = fdev;
+	}
+	return 0;
+}
+
+static void __exit fakegpu_exit(void)
+{
+	destroy_devices();
+}
+
+module_init(fakegpu_init);
+module_exit(fakegpu_exit);
+
+MODULE_AUTHOR("The fakegpu developers");
+MODULE_DESCRIPTION("A GPU that exists only in software");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,682 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ioctls: check what user space says, find what it names, and hand over.
+ */
+
+#include <linux/mm.h>
+#include <linux/nospec.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include <drm/drm_file.h>
+#include <drm/drm_ioctl.h>
+#include <drm/drm_syncobj.h>
+#include <drm/drm_utils.h>
+#include <drm/fakegpu_drm.h>
+
+#include "fakegpu_drv.h"
+#include "fakegpu_ioctl.h"
+#include "fakegpu_queue.h"
+#include "fakegpu_vm.h"
+
+#define MAX_VMS		64
+#define MAX_QUEUES	256
+
+/**
+ * struct fakegpu_file - an open file
+ * @vms: VMs that it created; &fakegpu_device.vms' lock.
+ * @queues: queues that it created; &fakegpu_device.queues' lock.
+ */
+struct fakegpu_file {
+	unsigned int vms;
+	unsigned int queues;
+};
+
+/* ------------------------------------------------ arrays in user memory --- */
+
+static int check_array(const struct drm_fakegpu_array *array)
+{
+	if (array->stride < sizeof(u64) || !IS_ALIGNED(array->stride, sizeof(u64)))
+		return -EINVAL;
+	return 0;
+}
+
+static int array_get(const struct drm_fakegpu_array *array, u32 index, void *element, size_t size)
+{
+	return copy_struct_from_user(element, size,
+				     u64_to_user_ptr(array->ptr + (u64)index * array->stride),
+				     array->stride);
+}
+
+static int array_put(const struct drm_fakegpu_array *array, u32 index, const void *element,
+		     size_t size)
+{
+	void __user *p = u64_to_user_ptr(array->ptr + (u64)index * array->stride);
+
+	if (copy_to_user(p, element, min_t(size_t, size, array->stride)))
+		return -EFAULT;
+	if (array->stride > size && clear_user(p + size, array->stride - size))
+		return -EFAULT;
+	return 0;
+}
+
+/* ----------------------------------------------------------------- look-up --- */
+
+/* On success the VM is in use; release it by fakegpu_vm_put(). */
+static int vm_lookup(struct fakegpu_device *fdev, struct drm_file *file, u32 id,
+		     struct fakegpu_vm **vmp)
+{
+	struct fakegpu_vm *vm;
+	int ret = 0;
+
+	xa_lock(&fdev->vms);
+	vm = xa_load(&fdev->vms, id);
+	if (!vm || vm->owner != file)
+		ret = -ENOENT;
+	else
+		ret = fakegpu_vm_check_owner(vm);
+	if (!ret && !fakegpu_vm_get(vm))
+		ret = -ENOENT;
+	xa_unlock(&fdev->vms);
+	*vmp = ret ? NULL : vm;
+	return ret;
+}
+
+/* On success there is a reference; release it by fakegpu_queue_put(). */
+static int queue_lookup(struct fakegpu_device *fdev, struct drm_file *file, u32 id,
+			struct fakegpu_queue **queuep)
+{
+	struct fakegpu_queue *queue;
+	int ret = 0;
+
+	xa_lock(&fdev->queues);
+	queue = xa_load(&fdev->queues, id);
+	if (!queue || queue->owner != file)
+		ret = -ENOENT;
+	else
+		/* While the queue can be found, it holds its VM. */
+		ret = fakegpu_vm_check_owner(queue->vm);
+	if (!ret)
+		kref_get(&queue->ref);
+	xa_unlock(&fdev->queues);
+	*queuep = ret ? NULL : queue;
+	return ret;
+}
+
+/* Count one more, unless there are @max. */
+static int count_up(struct xarray *xa, unsigned int *count, unsigned int max)
+{
+	int ret = 0;
+
+	xa_lock(xa);
+	if (*count < max)
+		(*count)++;
+	else
+		ret = -ENOSPC;
+	xa_unlock(xa);
+	return ret;
+}
+
+static void count_down(struct xarray *xa, unsigned int *count)
+{
+	xa_lock(xa);
+	(*count)--;
+	xa_unlock(xa);
+}
+
+/* --------------------------------------------------------------- DEV_QUERY --- */
+
+int fakegpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_fakegpu_dev_query *args = data;
+	struct drm_fakegpu_dev_info info = {
+		.flags = DRM_FAKEGPU_DEV_SIMULATOR,
+		.va_start = 0,
+		.va_end = current->mm->task_size,
+		.schemes = BIT(DRM_FAKEGPU_SCHEME_SLOT) | BIT(DRM_FAKEGPU_SCHEME_MM),
+		.num_engines = fakegpu_limits.num_engines,
+		.page_shift = PAGE_SHIFT,
+		.leaf_shift = FAKEGPU_LEAF_SHIFT,
+		.interval_order = fakegpu_limits.interval_order,
+		.interval_order_min = FAKEGPU_INTERVAL_ORDER_MIN,
+		.interval_order_max = FAKEGPU_INTERVAL_ORDER_MAX,
+		.window_order = fakegpu_limits.window_order,
+		.window_order_min = FAKEGPU_WINDOW_ORDER_MIN,
+		.window_order_max = FAKEGPU_WINDOW_ORDER_MAX,
+		.max_cmds = FAKEGPU_MAX_CMDS,
+		.max_jobs = FAKEGPU_MAX_JOBS,
+		.max_queues = MAX_QUEUES,
+		.max_vms = MAX_VMS,
+		.fault_queue_size = to_fakegpu(drm)->ring.size,
+		.fault_log_size = FAKEGPU_FAULT_LOG,
+		.fault_timeout_ms = fakegpu_limits.fault_timeout_ms,
+		.debug_minor = drm->primary->index,
+	};
+
+	if (args->type != DRM_FAKEGPU_DEV_QUERY_INFO)
+		return -EOPNOTSUPP;
+	if (!args->pointer) {
+		args->size = sizeof(info);
+		return 0;
+	}
+	args->size = min_t(u32, args->size, sizeof(info));
+	if (copy_to_user(u64_to_user_ptr(args->pointer), &info, args->size))
+		return -EFAULT;
+	return 0;
+}
+
+/* --------------------------------------------------------------------- VMs --- */
+
+static int check_vm_create(const struct drm_fakegpu_vm_create *args)
+{
+	if (args->scheme != DRM_FAKEGPU_SCHEME_SLOT && args->scheme != DRM_FAKEGPU_SCHEME_MM)
+		return -EOPNOTSUPP;
+	if ((args->flags & ~DRM_FAKEGPU_VM_SHARED) || args->pad || args->vm_id)
+		return -EINVAL;
+	if (args->interval_order &&
+	    (args->scheme == DRM_FAKEGPU_SCHEME_MM ||
+	     args->interval_order < FAKEGPU_INTERVAL_ORDER_MIN ||
+	     args->interval_order > FAKEGPU_INTERVAL_ORDER_MAX))
+		return -EINVAL;
+	if (args->window_order && (args->window_order < FAKEGPU_WINDOW_ORDER_MIN ||
+				   args->window_order > FAKEGPU_WINDOW_ORDER_MAX))
+		return -EINVAL;
+	return 0;
+}
+
+int fakegpu_ioctl_vm_create(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct fakegpu_device *fdev = to_fakegpu(drm);
+	struct fakegpu_file *ff = file->driver_priv;
+	struct drm_fakegpu_vm_create *args = data;
+	struct fakegpu_vm_params params = {
+		.mm = current->mm,
+		.ring = &fdev->ring,
+		.stats = &fdev->stats,
+		.wq = fdev->service_wq,
+		.flags = args->flags,
+		.scheme = args->scheme,
+		.interval_order = args->interval_order ?: fakegpu_limits.interval_order,
+		.window_order = args->window_order ?: fakegpu_limits.window_order,
+		.timeout_ms = fakegpu_limits.fault_timeout_ms,
+	};
+	struct fakegpu_vm *vm;
+	int ret;
+
+	ret = check_vm_create(args);
+	if (ret)
+		return ret;
+	ret = count_up(&fdev->vms, &ff->vms, MAX_VMS);
+	if (ret)
+		return ret;
+
+	vm = fakegpu_vm_create(&params);
+	if (IS_ERR(vm)) {
+		ret = PTR_ERR(vm);
+		goto err_count;
+	}
+	vm->owner = file;
+
+	/* The id is taken first and given its VM when all else is there. */
+	ret = xa_alloc_cyclic(&fdev->vms, &vm->id, NULL, xa_limit_31b, &fdev->next_vm,
+			      GFP_KERNEL);
+	if (ret < 0)
+		goto err_vm;
+	fakegpu_debugfs_add_vm(fdev, vm);
+	atomic_inc(&fdev->nr_vms);
+	args->vm_id = vm->id;
+	xa_store(&fdev->vms, vm->id, vm, GFP_KERNEL);
+	return 0;
+
+err_vm:
+	fakegpu_vm_destroy(vm);
+err_count:
+	count_down(&fdev->vms, &ff->vms);
+	return ret;
+}
+
+/* The VM has left the ids: nobody else gets here with it. */
+static void vm_release(struct fakegpu_device *fdev, struct fakegpu_vm *vm)
+{
+	fakegpu_debugfs_remove_vm(vm);
+	fakegpu_vm_destroy(vm);
+	atomic_dec(&fdev->nr_vms);
+}
+
+int fakegpu_ioctl_vm_destroy(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct fakegpu_device *fdev = to_fakegpu(drm);
+	struct fakegpu_file *ff = file->driver_priv;
+	struct drm_fakegpu_vm_destroy *args = data;
+	struct fakegpu_vm *vm;
+	int ret;
+
+	if (args->pad)
+		return -EINVAL;
+
+	xa_lock(&fdev->vms);
+	vm = xa_load(&fdev->vms, args->vm_id);
+	if (!vm || vm->owner != file)
+		ret = -ENOENT;
+	else
+		ret = fakegpu_vm_check_owner(vm);
+	if (!ret && vm->queues)
+		ret = -EBUSY;
+	if (!ret) {
+		__xa_erase(&fdev->vms, vm->id);
+		ff->vms--;
+	}
+	xa_unlock(&fdev->vms);
+
+	if (!ret)
+		vm_release(fdev, vm);
+	return ret;
+}
+
+/* A page-aligned, non-empty range in the user's half. */
+static int check_range(const struct fakegpu_vm *vm, u64 start, u64 size, u64 align)
+{
+	u64 end;
+
+	if (!size || !IS_ALIGNED(start | size, align))
+		return -EINVAL;
+	if (check_add_overflow(start, size, &end))
+		return -EOVERFLOW;
+	return end > vm->va_end ? -EINVAL : 0;
+}
+
+int fakegpu_ioctl_vm_query(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_fakegpu_vm_query *args = data;
+	struct drm_fakegpu_vm_run run;
+	u64 last = args->start + args->size - 1;
+	struct fakegpu_vm *vm;
+	u32 count = 0;
+	int ret;
+
+	if (args->flags)
+		return -EINVAL;
+	ret = check_array(&args->runs);
+	if (ret)
+		return ret;
+	ret = vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
+	if (ret)
+		return ret;
+	ret = check_range(vm, args->start, args->size, PAGE_SIZE);
+	if (ret)
+		goto out_put;
+
+	args->next = args->start;
+	while (count < args->runs.count) {
+		if (!fakegpu_vm_next_run(vm, args->next, last, &run)) {
+			args->next = last + 1;
+			break;
+		}
+		ret = array_put(&args->runs, count, &run, sizeof(run));
+		if (ret)
+			break;
+		count++;
+		args->next = run.end;
+		if (run.end > last)
+			break;
+		if (signal_pending(current)) {
+			ret = -ERESTARTSYS;
+			break;
+		}
+	}
+	/* A call that is made again finds its own question. */
+	if (ret != -ERESTARTSYS)
+		args->runs.count = count;
+out_put:
+	fakegpu_vm_put(vm);
+	return ret;
+}
+
+int fakegpu_ioctl_vm_get_state(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_fakegpu_vm_get_state *args = data;
+	struct fakegpu_vm_gauges gauges;
+	struct fakegpu_vm *vm;
+	int ret;
+
+	if (args->pad)
+		return -EINVAL;
+	ret = vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
+	if (ret)
+		return ret;
+
+	fakegpu_vm_read_gauges(vm, &gauges);
+	args->intervals = gauges.intervals;
+	args->pages_small = gauges.pages_small;
+	args->leaves_large = gauges.leaves_large;
+	args->nodes = gauges.nodes;
+#define X(name) args->name = fakegpu_stats_read(&vm->stats, name);
+	FAKEGPU_STATS(X)
+#undef X
+	fakegpu_vm_put(vm);
+	return 0;
+}
+
+int fakegpu_ioctl_vm_get_faults(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_fakegpu_vm_get_faults *args = data;
+	struct fakegpu_fault_log *log;
+	struct fakegpu_vm *vm;
+	u64 first;
+	u32 i, count;
+	int ret;
+
+	if (args->flags)
+		return -EINVAL;
+	ret = check_array(&args->faults);
+	if (ret)
+		return ret;
+	ret = vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
+	if (ret)
+		return ret;
+
+	log = kmalloc(sizeof(*log), GFP_KERNEL);
+	if (!log) {
+		ret = -ENOMEM;
+		goto out_put;
+	}
+	spin_lock(&vm->faults.lock);
+	*log = vm->faults.fatal;
+	spin_unlock(&vm->faults.lock);
+
+	count = min3((u64)args->faults.count, log->total, (u64)FAKEGPU_FAULT_LOG);
+	first = log->total - count;
+	for (i = 0; !ret && i < count; i++)
+		ret = array_put(&args->faults, i,
+				&log->entries[(first + i) % FAKEGPU_FAULT_LOG].info,
+				sizeof(log->entries[0].info));
+	args->faults.count = count;
+	args->total = log->total;
+	kfree(log);
+out_put:
+	fakegpu_vm_put(vm);
+	return ret;
+}
+
+int fakegpu_ioctl_prefetch(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_fakegpu_prefetch *args = data;
+	struct fakegpu_vm *vm;
+	int ret;
+
+	args->done = 0;
+	if (args->flags != DRM_FAKEGPU_PREFETCH_WRITE &&
+	    args->flags != DRM_FAKEGPU_PREFETCH_PRESENT && args->flags)
+		return -EINVAL;
+	ret = vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
+	if (ret)
+		return ret;
+	ret = check_range(vm, args->start, args->size, 1);
+	if (!ret)
+		ret = fakegpu_vm_prefetch(vm, args->start, args->start + args->size - 1,
+					  args->flags, &args->done);
+	fakegpu_vm_put(vm);
+	return ret;
+}
+
+/* ------------------------------------------------------------------ queues --- */
+
+/* Tie a queue to its VM, which then can't be destroyed. */
+static int vm_add_queue(struct fakegpu_device *fdev, struct fakegpu_vm *vm)
+{
+	int ret = 0;
+
+	xa_lock(&fdev->vms);
+	if (xa_load(&fdev->vms, vm->id) == vm)
+		vm->queues++;
+	else
+		ret = -ENOENT;
+	xa_unlock(&fdev->vms);
+	return ret;
+}
+
+int fakegpu_ioctl_queue_create(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct fakegpu_device *fdev = to_fakegpu(drm);
+	struct fakegpu_file *ff = file->driver_priv;
+	struct drm_fakegpu_queue_create *args = data;
+	struct fakegpu_queue *queue;
+	struct fakegpu_vm *vm;
+	int ret;
+
+	if (args->flags || args->pad || args->queue_id)
+		return -EINVAL;
+	ret = vm_lookup(fdev, file, args->vm_id, &vm);
+	if (ret)
+		return ret;
+	ret = count_up(&fdev->queues, &ff->queues, MAX_QUEUES);
+	if (ret)
+		goto err_put;
+	ret = vm_add_queue(fdev, vm);
+	if (ret)
+		goto err_count;
+
+	/* Our use of the VM becomes the queue's. */
+	queue = fakegpu_queue_create(vm, fdev->engine_wq);
+	if (!queue) {
+		ret = -ENOMEM;
+		goto err_queues;
+	}
+	queue->owner = file;
+	ret = xa_alloc_cyclic(&fdev->queues, &queue->id, NULL, xa_limit_31b, &fdev->next_queue,
+			      GFP_KERNEL);
+	if (ret < 0)
+		goto err_queue;
+	atomic_inc(&fdev->nr_queues);
+	args->queue_id = queue->id;
+	xa_store(&fdev->queues, queue->id, queue, GFP_KERNEL);
+	return 0;
+
+err_queue:
+	count_down(&fdev->vms, &vm->queues);
+	fakegpu_queue_close(queue);
+	count_down(&fdev->queues, &ff->queues);
+	return ret;
+err_queues:
+	count_down(&fdev->vms, &vm->queues);
+err_count:
+	count_down(&fdev->queues, &ff->queues);
+err_put:
+	fakegpu_vm_put(vm);
+	return ret;
+}
+
+/* The queue has left the ids; nobody else gets here with it. */
+static void queue_release(struct fakegpu_device *fdev, struct fakegpu_queue *queue)
+{
+	struct fakegpu_vm *vm = queue->vm;
+
+	/* Until it is counted down the VM stays: its destruction is refused. */
+	fakegpu_vm_get(vm);
+	fakegpu_queue_close(queue);
+	count_down(&fdev->vms, &vm->queues);
+	fakegpu_vm_put(vm);
+	atomic_dec(&fdev->nr_queues);
+}
+
+int fakegpu_ioctl_queue_destroy(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct fakegpu_device *fdev = to_fakegpu(drm);
+	struct fakegpu_file *ff = file->driver_priv;
+	struct drm_fakegpu_queue_destroy *args = data;
+	struct fakegpu_queue *queue;
+	int ret;
+
+	if (args->pad)
+		return -EINVAL;
+
+	xa_lock(&fdev->queues);
+	queue = xa_load(&fdev->queues, args->queue_id);
+	if (!queue || queue->owner != file)
+		ret = -ENOENT;
+	else
+		ret = fakegpu_vm_check_owner(queue->vm);
+	if (!ret) {
+		__xa_erase(&fdev->queues, queue->id);
+		ff->queues--;
+	}
+	xa_unlock(&fdev->queues);
+
+	if (!ret)
+		queue_release(fdev, queue);
+	return ret;
+}
+
+int fakegpu_ioctl_queue_get_state(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_fakegpu_queue_get_state *args = data;
+	struct fakegpu_queue *queue;
+	int ret;
+
+	if (args->flags)
+		return -EINVAL;
+	ret = queue_lookup(to_fakegpu(drm), file, args->queue_id, &queue);
+	if (ret)
+		return ret;
+	fakegpu_queue_get_state(queue, args);
+	fakegpu_queue_put(queue);
+	return 0;
+}
+
+/* Copy the commands in once, and check them all before any is accepted. */
+static int copy_cmds(const struct drm_fakegpu_submit *args, u64 va_end, struct fakegpu_job *job,
+		     u32 *bad)
+{
+	u32 i;
+	int ret;
+
+	for (i = 0; i < job->count; i++) {
+		ret = array_get(&args->cmds, i, &job->cmds[i], sizeof(job->cmds[i]));
+		if (!ret)
+			ret = fakegpu_cmd_check(&job->cmds[i], va_end);
+		if (ret) {
+			*bad = i;
+			return ret;
+		}
+	}
+	return 0;
+}
+
+int fakegpu_ioctl_submit(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_fakegpu_submit *args = data;
+	struct fakegpu_queue *queue;
+	struct fakegpu_job *job = NULL;
+	int ret;
+
+	if (args->flags || args->pad || !args->cmds.count)
+		return -EINVAL;
+	if (args->cmds.count > FAKEGPU_MAX_CMDS)
+		return -E2BIG;
+	ret = check_array(&args->cmds);
+	if (ret)
+		return ret;
+	ret = queue_lookup(to_fakegpu(drm), file, args->queue_id, &queue);
+	if (ret)
+		return ret;
+
+	job = fakegpu_job_alloc(args->cmds.count);
+	ret = job ? copy_cmds(args, queue->vm->va_end, job, &args->bad_cmd) : -ENOMEM;
+	if (!ret)
+		ret = fakegpu_queue_submit(queue, job, &args->seqno);
+	if (ret)
+		fakegpu_job_free(job);
+	fakegpu_queue_put(queue);
+	return ret;
+}
+
+int fakegpu_ioctl_wait(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_fakegpu_wait *args = data;
+	struct fakegpu_queue *queue;
+	int ret;
+
+	if (args->flags)
+		return -EINVAL;
+	ret = queue_lookup(to_fakegpu(drm), file, args->queue_id, &queue);
+	if (ret)
+		return ret;
+	ret = fakegpu_queue_wait(queue, args->seqno, drm_timeout_abs_to_jiffies(args->timeout_ns),
+				 &args->completed);
+	fakegpu_queue_put(queue);
+	return ret;
+}
+
+/* ------------------------------------------------------------------- files --- */
+
+/**
+ * fakegpu_open - a file is opened
+ * @drm: the device
+ * @drm_file: the file
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int fakegpu_open(struct drm_device *drm, struct drm_file *drm_file)
+{
+	drm_file->driver_priv = kzalloc(sizeof(struct fakegpu_file), GFP_KERNEL);
+	return drm_file->driver_priv ? 0 : -ENOMEM;
+}
+
+/**
+ * fakegpu_postclose - a file is closed for good
+ * @drm: the device
+ * @drm_file: the file
+ *
+ * Cancels what runs, and takes down queues and VMs. Nothing of it can fail.
+ */
+void fakegpu_postclose(struct drm_device *drm, struct drm_file *drm_file)
+{
+	struct fakegpu_device *fdev = to_fakegpu(drm);
+	struct fakegpu_queue *queue;
+	struct fakegpu_vm *vm;
+	unsigned long id;
+
+	/* Services under way needn't run to their end. */
+	xa_lock(&fdev->vms);
+	xa_for_each(&fdev->vms, id, vm) {
+		if (vm->owner == drm_file)
+			fakegpu_faults_stop(&vm->faults);
+	}
+	xa_unlock(&fdev->vms);
+
+	/* What is this file's nobody else erases: there is no ioctl any more. */
+	xa_for_each(&fdev->queues, id, queue) {
+		if (queue->owner == drm_file) {
+			xa_erase(&fdev->queues, id);
+			queue_release(fdev, queue);
+		}
+	}
+	xa_for_each(&fdev->vms, id, vm) {
+		if (vm->owner == drm_file) {
+			xa_erase(&fdev->vms, id);
+			vm_release(fdev, vm);
+		}
+	}
+	kfree(drm_file->driver_priv);
+}
+
+/**
+ * fakegpu_device_next_vm - go through the VMs of a device
+ * @fdev: the device
+ * @id: where to begin; receives the id of the VM
+ *
+ * Return: the VM with that id or the next higher one, in use until
+ * fakegpu_vm_put(); NULL if there is none.
+ */
+struct fakegpu_vm *fakegpu_device_next_vm(struct fakegpu_device *fdev, unsigned long *id)
+{
+	struct fakegpu_vm *vm;
+
+	xa_lock(&fdev->vms);
+	vm = xa_find(&fdev->vms, id, ULONG_MAX, XA_PRESENT);
+	while (vm && !fakegpu_vm_get(vm))
+		vm = xa_find_after(&fdev->vms, id, ULONG_MAX, XA_PRESENT);
+	xa_unlock(&fdev->vms);
+	return vm;
+}

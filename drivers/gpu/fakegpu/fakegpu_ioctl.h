@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _FAKEGPU_IOCTL_H_
+#define _FAKEGPU_IOCTL_H_
+
+struct drm_device;
+struct drm_file;
+
+/**
+ * struct fakegpu_limits - module parameters that the ioctls ask for
+ * @num_engines: queues that execute at the same time.
+ * @interval_order: default log2 of a slot's size in bytes.
+ * @window_order: default log2 of a window's size in bytes.
+ * @fault_timeout_ms: time limit for the service of a window in milliseconds.
+ */
+struct fakegpu_limits {
+	unsigned int num_engines;
+	unsigned int interval_order;
+	unsigned int window_order;
+	unsigned int fault_timeout_ms;
+};
+
+extern struct fakegpu_limits fakegpu_limits;
+
+/* One for each ioctl; what they do and return is told in fakegpu_drm.h. */
+int fakegpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_vm_create(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_vm_destroy(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_vm_query(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_vm_get_state(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_vm_get_faults(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_queue_create(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_queue_destroy(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_queue_get_state(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_submit(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_wait(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_prefetch(struct drm_device *drm, void *data, struct drm_file *file);
+
+int fakegpu_open(struct drm_device *drm, struct drm_file *drm_file);
+void fakegpu_postclose(struct drm_device *drm, struct drm_file *drm_file);
+
+#endif /* _FAKEGPU_IOCTL_H_ */
