@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The oracle: holds each mirror entry against the CPU's page table.
+ *
+ * It reads the CPU's page table by hmm_range_fault() without faulting anything
+ * in, under the same retry protocol as the service loop, so a difference that
+ * it sees isn't one that an invalidation is about to repair.
+ */
+
+#include <linux/hmm.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "fakegpu_verify.h"
+#include "fakegpu_vm.h"
+
+/* Mismatches told of one by one; all are counted. */
+#define TELL_MAX	32
+
+struct oracle {
+	struct fakegpu_vm *vm;
+	struct seq_file *m;
+	struct fakegpu_verdict *verdict;
+	unsigned long pfns[FAKEGPU_LEAF_PAGES];
+};
+
+static void tell(struct oracle *oracle, unsigned long addr, u64 entry, const char *what)
+{
+	if (oracle->verdict->mismatches++ < TELL_MAX)
+		seq_printf(oracle->m, "vm %u: %016lx entry %016llx: %s\n", oracle->vm->id, addr,
+			   entry, what);
+}
+
+static void check_page(struct oracle *oracle, unsigned long addr, u64 entry, unsigned long cpu)
+{
+	oracle->verdict->entries++;
+
+	if ((cpu & (HMM_PFN_VALID | HMM_PFN_ERROR)) != HMM_PFN_VALID)
+		tell(oracle, addr, entry, "the CPU maps nothing");
+	else if (page_to_pfn(hmm_pfn_to_page(cpu)) != fakegpu_entry_pfn(entry))
+		tell(oracle, addr, entry, "the CPU maps another page");
+	else if ((entry & FAKEGPU_ENTRY_WRITE) && !(cpu & HMM_PFN_WRITE))
+		tell(oracle, addr, entry, "the CPU's page table does not allow writes");
+}
+
+/* Under the mirror lock, after the retry check: mirror and snapshot are of one time. */
+static void check_slot(struct oracle *oracle, unsigned long start, unsigned long last)
+{
+	struct fakegpu_mirror *mirror = &oracle->vm->mirror;
+	struct fakegpu_mirror_leaf leaf;
+	unsigned long addr = start;
+
+	while (addr <= last && fakegpu_mirror_next(mirror, addr, last, &leaf)) {
+		unsigned long stop = min(leaf.start + ((1UL << leaf.shift) - 1), last);
+
+		for (addr = max(addr, leaf.start); addr <= stop; addr += PAGE_SIZE) {
+			u64 offset = (addr - leaf.start) >> PAGE_SHIFT;
+
+			check_page(oracle, addr,
+				   leaf.entry + (offset << FAKEGPU_ENTRY_PFN_SHIFT),
+				   oracle->pfns[(addr - start) >> PAGE_SHIFT]);
+		}
+	}
+}
+
+/* Returns 0, or -EBUSY to try again. */
+static int verify_pass(struct oracle *oracle, unsigned long start, unsigned long last)
+{
+	struct fakegpu_vm *vm = oracle->vm;
+	struct hmm_range range = {
+		.start = start,
+		.end = last + 1,
+		.hmm_pfns = oracle->pfns,
+	};
+	struct fakegpu_interval *interval;
+	struct fakegpu_mirror_leaf leaf;
+	int ret;
+
+	interval = fakegpu_interval_get(&vm->intervals, start);
+	if (!interval) {
+		/* I1, unless the entries have gone with their interval. */
+		read_lock(&vm->mirror.lock);
+		ret = fakegpu_intervals_cover(&vm->intervals, start, start) ? -EBUSY : 0;
+		if (!ret && fakegpu_mirror_next(&vm->mirror, start, last, &leaf))
+			tell(oracle, leaf.start, leaf.entry, "no interval covers it");
+		read_unlock(&vm->mirror.lock);
+		return ret;
+	}
+
+	range.notifier = &interval->notifier;
+	range.notifier_seq = mmu_interval_read_begin(&interval->notifier);
+	memset(oracle->pfns, 0, sizeof(oracle->pfns));
+	mmap_read_lock(vm->mm);
+	ret = hmm_range_fault(&range);
+	mmap_read_unlock(vm->mm);
+
+	if (!ret) {
+		write_lock(&vm->mirror.lock);
+		if (mmu_interval_read_retry(&interval->notifier, range.notifier_seq))
+			ret = -EBUSY;
+		else
+			check_slot(oracle, start, last);
+		write_unlock(&vm->mirror.lock);
+	}
+	fakegpu_interval_put(interval);
+	return ret;
+}
+
+static int verify_slot(struct oracle *oracle, unsigned long start, unsigned long last)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(oracle->vm->timeout_ms);
+	int ret;
+
+	do {
+		ret = verify_pass(oracle, start, last);
+		if (signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	} while (ret == -EBUSY && time_before(jiffies, deadline));
+	return ret;
+}
+
+/* Where in or after @addr is there an entry? Returns the slot of a large leaf. */
+static bool next_slot(struct fakegpu_vm *vm, unsigned long addr, unsigned long *start)
+{
+	struct fakegpu_mirror_leaf leaf;
+	bool found;
+
+	read_lock(&vm->mirror.lock);
+	found = fakegpu_mirror_next(&vm->mirror, addr, vm->mirror.last, &leaf);
+	read_unlock(&vm->mirror.lock);
+	*start = leaf.start & ~(FAKEGPU_LEAF_SIZE - 1);
+	return found;
+}
+
+/**
+ * fakegpu_verify_vm - run the oracle over a VM
+ * @vm: the VM, in use
+ * @m: where to tell of mismatches
+ * @verdict: what was found is added to it
+ *
+ * Return: 0 if all entries were looked at, however they are; -EBUSY if the
+ * collisions with invalidations didn't end; -EINTR; -ENOMEM. A VM whose mm is
+ * gone has no entries, or else they are mismatches.
+ */
+int fakegpu_verify_vm(struct fakegpu_vm *vm, struct seq_file *m, struct fakegpu_verdict *verdict)
+{
+	unsigned long start, addr = 0;
+	struct oracle *oracle;
+	int ret = 0;
+
+	oracle = kvzalloc(sizeof(*oracle), GFP_KERNEL);
+	if (!oracle)
+		return -ENOMEM;
+	oracle->vm = vm;
+	oracle->m = m;
+	oracle->verdict = verdict;
+
+	if (!mmget_not_zero(vm->mm)) {
+		/* The last user may still be on its way through exit_mmap(). */
+		kvfree(oracle);
+		return 0;
+	}
+	while (!ret && next_slot(vm, addr, &start)) {
+		ret = verify_slot(oracle, start, start + FAKEGPU_LEAF_SIZE - 1);
+		addr = start + FAKEGPU_LEAF_SIZE;
+	}
+	mmput_async(vm->mm);
+	kvfree(oracle);
+	return ret;
+}
