@@ -273,9 +273,14 @@ bool fakegpu_mirror_wants_refill(const struct fakegpu_mirror *mirror)
 int fakegpu_mirror_refill(struct fakegpu_mirror *mirror)
 {
 	struct fakegpu_mirror_stash stash = {};
+	unsigned int missing;
 	int ret;
 
-	ret = fakegpu_mirror_stash_fill(&stash, FAKEGPU_MIRROR_RESERVE_MAX);
+	read_lock(&mirror->lock);
+	missing = reserve_target(mirror) - min(mirror->reserve.count, reserve_target(mirror));
+	read_unlock(&mirror->lock);
+
+	ret = fakegpu_mirror_stash_fill(&stash, missing);
 
 	write_lock(&mirror->lock);
 	while (stash.count && mirror->reserve.count < reserve_target(mirror))
@@ -300,9 +305,10 @@ node_get(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stash *stash,
 		if (WARN_ON_ONCE(entry_is_leaf(*entry)))
 			return NULL;
 		if (!*entry) {
-			child = stash_get(stash);
-			if (!child)
+			/* All of the way or none of it: no node stays empty. */
+			if (stash->count < node->level - level)
 				return NULL;
+			child = stash_get(stash);
 			child->level = node->level - 1;
 			*entry = node_entry(child);
 			node->used++;
@@ -330,20 +336,53 @@ static void check_replace(struct fakegpu_mirror *mirror, u64 old, u64 new)
 		mirror->ops->dirty(mirror, fakegpu_entry_pfn(old));
 }
 
-/* Small leaves over a large one: the same memory, so the large one stays. */
-static void update_large(struct fakegpu_mirror *mirror, u64 *entry, unsigned long addr,
-			 const u64 *new, unsigned long count)
+/* Replace a large leaf by small ones in @node. The caller changes some of them. */
+static void split_large(struct fakegpu_mirror *mirror, struct fakegpu_mirror_node *node, u64 *slot)
+{
+	u64 entry = *slot;
+	unsigned int i;
+
+	for (i = 0; i < FAKEGPU_LEVEL_ENTRIES; i++)
+		node->entries[i] = entry + ((u64)i << FAKEGPU_ENTRY_PFN_SHIFT);
+	node->used = FAKEGPU_LEVEL_ENTRIES;
+	node->level = 0;
+	*slot = node_entry(node);
+
+	mirror->nodes++;
+	mirror->leaves_large--;
+	mirror->pages_small += FAKEGPU_LEVEL_ENTRIES;
+}
+
+/* Does the large leaf say of a small one's page what the small one says? */
+static bool large_says(u64 large, unsigned long addr, u64 small)
 {
 	unsigned long offset = (addr & (FAKEGPU_LEAF_SIZE - 1)) >> PAGE_SHIFT;
+
+	return fakegpu_entry_pfn(large) + offset == fakegpu_entry_pfn(small) &&
+	       !((large ^ small) & FAKEGPU_ENTRY_WRITE);
+}
+
+/* Small leaves over a large one: it stays if they say the same, else it is split. */
+static int map_over_large(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stash *stash,
+			  u64 *slot, unsigned long addr, const u64 *entries, unsigned long count,
+			  bool *same)
+{
+	struct fakegpu_mirror_node *node;
 	unsigned long i;
 
-	for (i = 0; i < count; i++) {
-		if (!new[i])
-			continue;
-		WARN_ON_ONCE(fakegpu_entry_pfn(new[i]) !=
-			     fakegpu_entry_pfn(*entry) + offset + i);
-		return;
-	}
+	*same = true;
+	for (i = 0; i < count; i++)
+		if (entries[i] && !large_says(*slot, addr + (i << PAGE_SHIFT), entries[i]))
+			*same = false;
+	if (*same)
+		return 0;
+
+	node = stash_get(stash);
+	if (!node)
+		return -ENOMEM;
+	split_large(mirror, node, slot);
+	reserve_trim(mirror);
+	return 0;
 }
 
 /**
@@ -354,10 +393,12 @@ static void update_large(struct fakegpu_mirror *mirror, u64 *entry, unsigned lon
  * @entries: what to map, by fakegpu_entry_make(); 0 leaves the slot as it is
  * @count: how many
  *
- * An entry that is there already gets the new rights and stays dirty. The
- * walker's place is kept from one entry to the next.
+ * An entry that is there already gets the new rights and stays dirty; a large
+ * leaf is split if its rights differ. The walker's place is kept from one entry
+ * to the next.
  *
- * Return: 0, or -ENOMEM if the stash ran out; what was mapped stays mapped.
+ * Return: 0; -EINVAL if the range can't be mapped; -ENOMEM if the stash ran
+ * out; what was mapped stays mapped.
  */
 int fakegpu_mirror_map(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stash *stash,
 		       unsigned long start, const u64 *entries, unsigned long count)
@@ -365,6 +406,8 @@ int fakegpu_mirror_map(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stas
 	unsigned long i = 0;
 
 	lockdep_assert_held_write(&mirror->lock);
+	if (WARN_ON_ONCE(start > mirror->last || count > ((mirror->last - start) >> PAGE_SHIFT) + 1))
+		return -EINVAL;
 
 	while (i < count) {
 		unsigned long addr = start + (i << PAGE_SHIFT);
@@ -384,9 +427,15 @@ int fakegpu_mirror_map(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stas
 
 		large = fakegpu_mirror_lookup(mirror, addr, &shift);
 		if (large && shift == FAKEGPU_LEAF_SHIFT) {
-			update_large(mirror, large, addr, entries + i, stop - i);
-			i = stop;
-			continue;
+			bool same;
+
+			if (map_over_large(mirror, stash, large, addr, entries + i, stop - i,
+					   &same))
+				return -ENOMEM;
+			if (same) {
+				i = stop;
+				continue;
+			}
 		}
 
 		node = node_get(mirror, stash, addr, 0);
@@ -442,15 +491,26 @@ static u64 collapse_node(struct fakegpu_mirror *mirror, struct fakegpu_mirror_no
  * Takes the place of small leaves in the same slot; if one of them is dirty,
  * so is the large leaf.
  *
- * Return: 0, or -ENOMEM if the stash ran out; then nothing was mapped.
+ * Return: 0; -EINVAL if the address can't be mapped; -ENOMEM if the stash ran
+ * out. On an error nothing was mapped.
  */
 int fakegpu_mirror_map_large(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stash *stash,
 			     unsigned long start, u64 entry)
 {
 	struct fakegpu_mirror_node *node;
+	unsigned int shift;
 	u64 *slot;
 
 	lockdep_assert_held_write(&mirror->lock);
+	if (WARN_ON_ONCE(start > mirror->last))
+		return -EINVAL;
+
+	slot = fakegpu_mirror_lookup(mirror, start, &shift);
+	if (slot && shift == FAKEGPU_LEAF_SHIFT) {
+		check_replace(mirror, *slot, entry);
+		*slot = entry_update(*slot, entry);
+		return 0;
+	}
 
 	/* I5: what may be split must find a node for it. */
 	if (mirror->reserve.count < FAKEGPU_MIRROR_RESERVE_MAX &&
@@ -468,13 +528,6 @@ int fakegpu_mirror_map_large(struct fakegpu_mirror *mirror, struct fakegpu_mirro
 	}
 
 	slot = &node->entries[slot_index(start, 1)];
-	if (entry_is_leaf(*slot)) {
-		check_replace(mirror, *slot, entry);
-		*slot = entry_update(*slot, entry);
-		reserve_trim(mirror);
-		return 0;
-	}
-
 	mirror->leaves_large++;
 	if (*slot)
 		entry |= collapse_node(mirror, entry_node(*slot), entry);
@@ -484,25 +537,14 @@ int fakegpu_mirror_map_large(struct fakegpu_mirror *mirror, struct fakegpu_mirro
 	return 0;
 }
 
-/* Replace a large leaf by small ones. The caller clears some of them next. */
-static bool split_large(struct fakegpu_mirror *mirror, u64 *slot)
+/* The split of a clear: there is no stash, only the reserve. */
+static bool split_for_clear(struct fakegpu_mirror *mirror, u64 *slot)
 {
 	struct fakegpu_mirror_node *node = stash_get(&mirror->reserve);
-	u64 entry = *slot;
-	unsigned int i;
 
 	if (!node)
 		return false;
-
-	for (i = 0; i < FAKEGPU_LEVEL_ENTRIES; i++)
-		node->entries[i] = entry + ((u64)i << FAKEGPU_ENTRY_PFN_SHIFT);
-	node->used = FAKEGPU_LEVEL_ENTRIES;
-	node->level = 0;
-	*slot = node_entry(node);
-
-	mirror->nodes++;
-	mirror->leaves_large--;
-	mirror->pages_small += FAKEGPU_LEVEL_ENTRIES;
+	split_large(mirror, node, slot);
 	mirror->leaves_split++;
 	return true;
 }
@@ -564,7 +606,7 @@ static void clear_node(struct fakegpu_mirror *mirror, struct fakegpu_mirror_node
 			bool whole = !(addr & (FAKEGPU_LEAF_SIZE - 1)) &&
 				     stop == slot_last(addr, 1);
 
-			if (whole || !split_large(mirror, slot)) {
+			if (whole || !split_for_clear(mirror, slot)) {
 				if (!whole)
 					mirror->leaves_dropped++;
 				drop_large(mirror, slot, clear);
