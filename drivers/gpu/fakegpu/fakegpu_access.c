@@ -95,6 +95,7 @@ size_t fakegpu_access_read(struct fakegpu_mirror *mirror, unsigned long addr, vo
 				       &len, stall);
 		if (p) {
 			if (len == sizeof(u64) && IS_ALIGNED((unsigned long)p, sizeof(u64)))
+				/* Pairs with the release of the writer, CPU or engine. */
 				*(u64 *)(buf + done) = smp_load_acquire((u64 *)p);
 			else
 				memcpy(buf + done, p, len);
@@ -133,6 +134,7 @@ size_t fakegpu_access_write(struct fakegpu_mirror *mirror, unsigned long addr, c
 				       &len, stall);
 		if (p) {
 			if (len == sizeof(u64) && IS_ALIGNED((unsigned long)p, sizeof(u64)))
+				/* Pairs with the acquire of who waits, CPU or engine. */
 				smp_store_release((u64 *)p, *(u64 *)(buf + done));
 			else
 				memcpy(p, buf + done, len);

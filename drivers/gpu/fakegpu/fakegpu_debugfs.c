@@ -224,10 +224,27 @@ static void sum_gauges(struct fakegpu_device *fdev, struct fakegpu_vm_gauges *su
 	}
 }
 
+static const char *const stat_names[FAKEGPU_STAT_COUNT] = {
+	[FAKEGPU_STAT_faults] = "faults",
+	[FAKEGPU_STAT_faults_fatal] = "faults_fatal",
+	[FAKEGPU_STAT_faults_nofault] = "faults_nofault",
+	[FAKEGPU_STAT_fault_overflows] = "fault_overflows",
+	[FAKEGPU_STAT_windows] = "windows",
+	[FAKEGPU_STAT_retries] = "retries",
+	[FAKEGPU_STAT_intervals_added] = "intervals_added",
+	[FAKEGPU_STAT_intervals_removed] = "intervals_removed",
+	[FAKEGPU_STAT_invalidations] = "invalidations",
+	[FAKEGPU_STAT_invalidations_useful] = "invalidations_useful",
+	[FAKEGPU_STAT_pages_cleared] = "pages_cleared",
+	[FAKEGPU_STAT_leaves_split] = "leaves_split",
+	[FAKEGPU_STAT_leaves_dropped] = "leaves_dropped",
+};
+
 static int stats_show(struct seq_file *m, void *unused)
 {
 	struct fakegpu_device *fdev = m->private;
 	struct fakegpu_vm_gauges sum;
+	unsigned int i;
 
 	sum_gauges(fdev, &sum);
 	seq_printf(m, "vms: %d\n", atomic_read(&fdev->nr_vms));
@@ -238,9 +255,9 @@ static int stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "pages_small: %llu\n", sum.pages_small);
 	seq_printf(m, "leaves_large: %llu\n", sum.leaves_large);
 	seq_printf(m, "faults_pending: %d\n", atomic_read(&fdev->ring.used));
-#define X(name) seq_printf(m, #name ": %llu\n", fakegpu_stats_read(&fdev->stats, name));
-	FAKEGPU_STATS(X)
-#undef X
+	for (i = 0; i < FAKEGPU_STAT_COUNT; i++)
+		seq_printf(m, "%s: %lld\n", stat_names[i],
+			   atomic64_read(&fdev->stats.value[i]));
 	return 0;
 }
 

@@ -36,21 +36,15 @@ enum step {
 	STEP_BLOCKED,
 };
 
-/**
- * struct opcode - what there is to know about one opcode
- * @run: does one chunk.
- * @flags: flags it takes.
- * @result_size: bytes of its result.
- * @size: it uses cmd.size; likewise the others.
- * @span: size bytes at addr are accessed.
- * @align: natural alignment of addr.
- */
+/* What there is to know about one opcode. */
 struct opcode {
+	/* Does one chunk. */
 	enum step (*run)(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd);
-	u32 flags;
-	u8 result_size;
-	u8 align;
-	bool span;
+	u32 flags;		/* that it takes */
+	u8 result_size;		/* in bytes */
+	u8 align;		/* of addr */
+	bool span;		/* it accesses size bytes at addr */
+	/* Which fields it uses; the others must be zero. */
 	bool addr;
 	bool addr2;
 	bool size;

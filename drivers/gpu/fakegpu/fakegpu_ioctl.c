@@ -351,9 +351,19 @@ int fakegpu_ioctl_vm_get_state(struct drm_device *drm, void *data, struct drm_fi
 	args->pages_small = gauges.pages_small;
 	args->leaves_large = gauges.leaves_large;
 	args->nodes = gauges.nodes;
-#define X(name) args->name = fakegpu_stats_read(&vm->stats, name);
-	FAKEGPU_STATS(X)
-#undef X
+	args->faults = fakegpu_stats_read(&vm->stats, faults);
+	args->faults_fatal = fakegpu_stats_read(&vm->stats, faults_fatal);
+	args->faults_nofault = fakegpu_stats_read(&vm->stats, faults_nofault);
+	args->fault_overflows = fakegpu_stats_read(&vm->stats, fault_overflows);
+	args->windows = fakegpu_stats_read(&vm->stats, windows);
+	args->retries = fakegpu_stats_read(&vm->stats, retries);
+	args->intervals_added = fakegpu_stats_read(&vm->stats, intervals_added);
+	args->intervals_removed = fakegpu_stats_read(&vm->stats, intervals_removed);
+	args->invalidations = fakegpu_stats_read(&vm->stats, invalidations);
+	args->invalidations_useful = fakegpu_stats_read(&vm->stats, invalidations_useful);
+	args->pages_cleared = fakegpu_stats_read(&vm->stats, pages_cleared);
+	args->leaves_split = fakegpu_stats_read(&vm->stats, leaves_split);
+	args->leaves_dropped = fakegpu_stats_read(&vm->stats, leaves_dropped);
 	fakegpu_vm_put(vm);
 	return 0;
 }
@@ -619,8 +629,10 @@ int fakegpu_ioctl_wait(struct drm_device *drm, void *data, struct drm_file *file
  */
 int fakegpu_open(struct drm_device *drm, struct drm_file *drm_file)
 {
-	drm_file->driver_priv = kzalloc(sizeof(struct fakegpu_file), GFP_KERNEL);
-	return drm_file->driver_priv ? 0 : -ENOMEM;
+	struct fakegpu_file *ff = kzalloc(sizeof(*ff), GFP_KERNEL);
+
+	drm_file->driver_priv = ff;
+	return ff ? 0 : -ENOMEM;
 }
 
 /**

@@ -406,7 +406,8 @@ int fakegpu_mirror_map(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stas
 	unsigned long i = 0;
 
 	lockdep_assert_held_write(&mirror->lock);
-	if (WARN_ON_ONCE(start > mirror->last || count > ((mirror->last - start) >> PAGE_SHIFT) + 1))
+	if (WARN_ON_ONCE(start > mirror->last ||
+			 count > ((mirror->last - start) >> PAGE_SHIFT) + 1))
 		return -EINVAL;
 
 	while (i < count) {

@@ -5,29 +5,21 @@
 #include <linux/atomic.h>
 #include <linux/types.h>
 
-/*
- * One name per counter, used for the enum, for debugfs and for the uapi. What
- * each one counts is told in struct drm_fakegpu_vm_get_state.
- */
-#define FAKEGPU_STATS(X)		\
-	X(faults)			\
-	X(faults_fatal)			\
-	X(faults_nofault)		\
-	X(fault_overflows)		\
-	X(windows)			\
-	X(retries)			\
-	X(intervals_added)		\
-	X(intervals_removed)		\
-	X(invalidations)		\
-	X(invalidations_useful)		\
-	X(pages_cleared)		\
-	X(leaves_split)			\
-	X(leaves_dropped)
-
+/* What each one counts is told in struct drm_fakegpu_vm_get_state. */
 enum fakegpu_stat {
-#define X(name) FAKEGPU_STAT_##name,
-	FAKEGPU_STATS(X)
-#undef X
+	FAKEGPU_STAT_faults,
+	FAKEGPU_STAT_faults_fatal,
+	FAKEGPU_STAT_faults_nofault,
+	FAKEGPU_STAT_fault_overflows,
+	FAKEGPU_STAT_windows,
+	FAKEGPU_STAT_retries,
+	FAKEGPU_STAT_intervals_added,
+	FAKEGPU_STAT_intervals_removed,
+	FAKEGPU_STAT_invalidations,
+	FAKEGPU_STAT_invalidations_useful,
+	FAKEGPU_STAT_pages_cleared,
+	FAKEGPU_STAT_leaves_split,
+	FAKEGPU_STAT_leaves_dropped,
 	FAKEGPU_STAT_COUNT
 };
 

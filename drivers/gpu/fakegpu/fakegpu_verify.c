@@ -145,7 +145,7 @@ static bool next_slot(struct fakegpu_vm *vm, unsigned long addr, unsigned long *
  *
  * Return: 0 if all entries were looked at, however they are; -EBUSY if the
  * collisions with invalidations didn't end; -EINTR; -ENOMEM. A VM whose mm is
- * gone has no entries, or else they are mismatches.
+ * gone is passed over: there is nothing to hold its mirror against.
  */
 int fakegpu_verify_vm(struct fakegpu_vm *vm, struct seq_file *m, struct fakegpu_verdict *verdict)
 {
@@ -161,7 +161,6 @@ int fakegpu_verify_vm(struct fakegpu_vm *vm, struct seq_file *m, struct fakegpu_
 	oracle->verdict = verdict;
 
 	if (!mmget_not_zero(vm->mm)) {
-		/* The last user may still be on its way through exit_mmap(). */
 		kvfree(oracle);
 		return 0;
 	}

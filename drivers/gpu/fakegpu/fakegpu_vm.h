@@ -83,6 +83,11 @@ struct fakegpu_vm {
 
 /**
  * struct fakegpu_vm_gauges - what is there now
+ * @intervals: live intervals.
+ * @pending: intervals that are dead and not removed yet.
+ * @nodes: nodes in the mirror's tree.
+ * @pages_small: small leaves.
+ * @leaves_large: large leaves.
  */
 struct fakegpu_vm_gauges {
 	u64 intervals;

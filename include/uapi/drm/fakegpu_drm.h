@@ -334,9 +334,9 @@ struct drm_fakegpu_vm_get_state {
 	__u64 faults;
 	/** @faults_fatal: Counter: device faults that stopped their queue. */
 	__u64 faults_fatal;
-	/** @faults_nofault: Counter: failed accesses of commands with DRM_FAKEGPU_CMD_NOFAULT. */
+	/** @faults_nofault: Counter: failed accesses of a DRM_FAKEGPU_CMD_NOFAULT command. */
 	__u64 faults_nofault;
-	/** @fault_overflows: Counter: device faults dropped by a full fault queue, and raised again. */
+	/** @fault_overflows: Counter: device faults that found the fault queue full. */
 	__u64 fault_overflows;
 	/** @windows: Counter: fault windows serviced, for faults and PREFETCH. */
 	__u64 windows;
@@ -350,7 +350,7 @@ struct drm_fakegpu_vm_get_state {
 	__u64 invalidations;
 	/** @invalidations_useful: Counter: calls that cleared at least one entry. */
 	__u64 invalidations_useful;
-	/** @pages_cleared: Counter: mirrored pages cleared by invalidations, in units of the page size. */
+	/** @pages_cleared: Counter: mirrored pages cleared by invalidations. */
 	__u64 pages_cleared;
 	/** @leaves_split: Counter: large leaves split by a partial clear. */
 	__u64 leaves_split;
@@ -523,8 +523,9 @@ enum drm_fakegpu_opcode {
 	 * @DRM_FAKEGPU_OP_ATOMIC: One atomic operation on the naturally aligned
 	 * @size (4 or 8) bytes at @addr; DRM_FAKEGPU_ATOMIC_xxx in @flags.
 	 * ADD adds @operand, SWAP stores it, CAS stores it if the memory holds
-	 * @operand2. Optional result (8 bytes): the old value. Atomic against
-	 * the CPU and other queues.
+	 * @operand2; of 4 bytes, the operands' low halves count. Optional
+	 * result (8 bytes): the old value. Atomic against the CPU and other
+	 * queues.
 	 */
 	DRM_FAKEGPU_OP_ATOMIC,
 	/**
@@ -647,7 +648,7 @@ struct drm_fakegpu_wait {
  * DRM_FAKEGPU_PREFETCH_PRESENT - In prefetch.flags: only take what is present
  *
  * No CPU fault is taken and nothing is allocated for the process; holes are
- * skipped without an error.
+ * skipped without an error. Not together with DRM_FAKEGPU_PREFETCH_WRITE.
  */
 #define DRM_FAKEGPU_PREFETCH_PRESENT	(1 << 1)
 
