@@ -238,6 +238,7 @@ static const char *const stat_names[FAKEGPU_STAT_COUNT] = {
 	[FAKEGPU_STAT_pages_cleared] = "pages_cleared",
 	[FAKEGPU_STAT_leaves_split] = "leaves_split",
 	[FAKEGPU_STAT_leaves_dropped] = "leaves_dropped",
+	[FAKEGPU_STAT_slots_restored] = "slots_restored",
 };
 
 static int stats_show(struct seq_file *m, void *unused)

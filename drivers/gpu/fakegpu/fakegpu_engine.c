@@ -567,7 +567,7 @@ void fakegpu_exec_skip(struct fakegpu_exec *exec)
 {
 	const struct drm_fakegpu_cmd *cmd = &exec->cmds[exec->index];
 	u64 left = PAGE_SIZE - offset_in_page(cmd->addr + exec->done);
-	u64 steps = DIV_ROUND_UP(left, cmd->operand);
+	u64 steps = (left - 1) / cmd->operand + 1;	/* a huge stride must not wrap */
 
 	/* Only TOUCH has the flag, and TOUCH has no result. */
 	if (steps > (cmd->size - exec->done - 1) / cmd->operand) {

@@ -26,6 +26,13 @@
  * invalidations doesn't make each service register an interval of its own.
  *
  * The event says nothing about the VMA (I6): each event clears the same way.
+ *
+ * Before the kernel changes a part of what a PMD maps, or may map, it splits the
+ * PMD and sends a CLEAR of the whole slot (__split_huge_pmd()). So the munmap of
+ * one page would lose 511 others, although they stay mapped. It has to: nothing
+ * tells that CLEAR from one that takes the memory away. But an invalidation of
+ * just one slot is a hint that the slot is worth reading again, without faulting
+ * anything in. The request is noted here and served by the VM's worker.
  */
 
 #include <linux/mm.h>
@@ -78,6 +85,28 @@ static void record_event(struct fakegpu_interval *interval, const struct mmu_not
 	event->pages = pages;
 }
 
+/* Ask the VM's worker to read a slot again. Only a hint: none is lost that matters. */
+static void request_restore(struct fakegpu_interval *interval,
+			    const struct mmu_notifier_range *range)
+{
+	struct fakegpu_intervals *intervals = interval->owner;
+	struct fakegpu_restore *restore;
+
+	lockdep_assert_held_write(&intervals->mirror->lock);
+
+	if (range->event != MMU_NOTIFY_CLEAR || !IS_ALIGNED(range->start, FAKEGPU_LEAF_SIZE) ||
+	    range->end - range->start != FAKEGPU_LEAF_SIZE || interval->dead ||
+	    intervals->nr_restores == FAKEGPU_RESTORES)
+		return;
+
+	restore = &intervals->restores[intervals->nr_restores++];
+	restore->interval = interval;
+	restore->start = range->start;
+	/* Until it is served the interval isn't killed. */
+	interval->users++;
+	queue_work(intervals->wq, intervals->restore_work);
+}
+
 /*
  * munmap meets the mirror here, as does every other invalidation of the CPU's
  * page table. When this returns, no engine uses, or can come to use, what lay
@@ -118,6 +147,7 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 	if (clear.pages) {
 		fakegpu_stats_inc(intervals->stats, invalidations_useful);
 		fakegpu_stats_add(intervals->stats, pages_cleared, clear.pages);
+		request_restore(interval, range);
 	}
 	if (mirror->leaves_split != split)
 		fakegpu_stats_add(intervals->stats, leaves_split, mirror->leaves_split - split);
@@ -194,6 +224,7 @@ static void prime_lockdep(struct fakegpu_mirror *mirror)
  * @mm: the address space; the caller holds a reference and is a user of it
  * @stats: where to count
  * @wq: where to remove intervals
+ * @restore_work: queued on @wq when fakegpu_intervals_next_restore() has something
  * @scheme: one of &enum drm_fakegpu_scheme
  * @order: log2 of a slot's size in bytes, from FAKEGPU_INTERVAL_ORDER_MIN to
  *	FAKEGPU_INTERVAL_ORDER_MAX; ignored with DRM_FAKEGPU_SCHEME_MM
@@ -205,12 +236,14 @@ static void prime_lockdep(struct fakegpu_mirror *mirror)
  */
 int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_mirror *mirror,
 			   struct mm_struct *mm, struct fakegpu_stats *stats,
-			   struct workqueue_struct *wq, u32 scheme, u32 order)
+			   struct workqueue_struct *wq, struct work_struct *restore_work,
+			   u32 scheme, u32 order)
 {
 	intervals->mirror = mirror;
 	intervals->mm = mm;
 	intervals->stats = stats;
 	intervals->wq = wq;
+	intervals->restore_work = restore_work;
 	intervals->scheme = scheme;
 	intervals->order = order;
 	intervals->index = RB_ROOT_CACHED;
@@ -225,8 +258,9 @@ int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_m
  * fakegpu_intervals_fini - remove all intervals
  * @intervals: the intervals
  *
- * The caller has stopped all services and cleared the mirror. Until this
- * returns callbacks may run.
+ * The caller has stopped all services, served or dropped all requests to
+ * restore, and cleared the mirror: nothing is left that a callback could clear,
+ * and so nothing that it could request. Until this returns callbacks may run.
  */
 void fakegpu_intervals_fini(struct fakegpu_intervals *intervals)
 {
@@ -405,6 +439,26 @@ bool fakegpu_interval_valid(struct fakegpu_interval *interval, unsigned long sta
 	return !interval->dead && start >= fakegpu_interval_start(interval) &&
 	       last <= fakegpu_interval_last(interval) &&
 	       !mmu_interval_read_retry(&interval->notifier, seq);
+}
+
+/**
+ * fakegpu_intervals_next_restore - take the next request to read a slot again
+ * @intervals: the intervals
+ * @restore: receives the request; release its interval by fakegpu_interval_put()
+ *
+ * Return: true if there was one.
+ */
+bool fakegpu_intervals_next_restore(struct fakegpu_intervals *intervals,
+				    struct fakegpu_restore *restore)
+{
+	bool found;
+
+	write_lock(&intervals->mirror->lock);
+	found = intervals->nr_restores;
+	if (found)
+		*restore = intervals->restores[--intervals->nr_restores];
+	write_unlock(&intervals->mirror->lock);
+	return found;
 }
 
 /**

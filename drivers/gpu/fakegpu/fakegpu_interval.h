@@ -16,6 +16,7 @@
 #define FAKEGPU_INTERVAL_ORDER_MIN	FAKEGPU_LEAF_SHIFT
 #define FAKEGPU_INTERVAL_ORDER_MAX	(FAKEGPU_LEAF_SHIFT + 2 * FAKEGPU_LEVEL_BITS)
 #define FAKEGPU_EVENTS			64
+#define FAKEGPU_RESTORES		64
 
 struct fakegpu_intervals;
 struct fakegpu_stats;
@@ -62,6 +63,16 @@ struct fakegpu_event {
 };
 
 /**
+ * struct fakegpu_restore - a slot whose entries shall be read again
+ * @interval: covers it; in use by the request.
+ * @start: first address of the slot of a large leaf.
+ */
+struct fakegpu_restore {
+	struct fakegpu_interval *interval;
+	unsigned long start;
+};
+
+/**
  * struct fakegpu_intervals - all intervals of a VM
  */
 struct fakegpu_intervals {
@@ -87,6 +98,12 @@ struct fakegpu_intervals {
 	struct list_head dead;
 	/** @work: removes dead intervals and refills the mirror's reserve. */
 	struct work_struct work;
+	/** @restore_work: of the VM; takes the requests in @restores; immutable. */
+	struct work_struct *restore_work;
+	/** @restores: requests that @restore_work hasn't taken yet; mirror lock. */
+	struct fakegpu_restore restores[FAKEGPU_RESTORES];
+	/** @nr_restores: how many; mirror lock. */
+	unsigned int nr_restores;
 	/** @events: the newest invalidations, a ring; mirror lock. */
 	struct fakegpu_event events[FAKEGPU_EVENTS];
 	/** @nr_events: invalidations so far; mirror lock. */
@@ -105,7 +122,8 @@ static inline unsigned long fakegpu_interval_last(const struct fakegpu_interval 
 
 int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_mirror *mirror,
 			   struct mm_struct *mm, struct fakegpu_stats *stats,
-			   struct workqueue_struct *wq, u32 scheme, u32 order);
+			   struct workqueue_struct *wq, struct work_struct *restore_work,
+			   u32 scheme, u32 order);
 void fakegpu_intervals_fini(struct fakegpu_intervals *intervals);
 
 struct fakegpu_interval *fakegpu_interval_alloc(void);
@@ -118,6 +136,8 @@ struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *i
 void fakegpu_interval_put(struct fakegpu_interval *interval);
 bool fakegpu_interval_valid(struct fakegpu_interval *interval, unsigned long start,
 			    unsigned long last, unsigned long seq);
+bool fakegpu_intervals_next_restore(struct fakegpu_intervals *intervals,
+				    struct fakegpu_restore *restore);
 bool fakegpu_intervals_cover(struct fakegpu_intervals *intervals, unsigned long start,
 			     unsigned long last);
 

@@ -11,8 +11,6 @@
 
 #include <drm/drm_file.h>
 #include <drm/drm_ioctl.h>
-#include <drm/drm_syncobj.h>
-#include <drm/drm_utils.h>
 #include <drm/fakegpu_drm.h>
 
 #include "fakegpu_drv.h"
@@ -172,7 +170,7 @@ static int check_vm_create(const struct drm_fakegpu_vm_create *args)
 {
 	if (args->scheme != DRM_FAKEGPU_SCHEME_SLOT && args->scheme != DRM_FAKEGPU_SCHEME_MM)
 		return -EOPNOTSUPP;
-	if ((args->flags & ~DRM_FAKEGPU_VM_SHARED) || args->pad || args->vm_id)
+	if ((args->flags & ~DRM_FAKEGPU_VM_SHARED) || args->pad)
 		return -EINVAL;
 	if (args->interval_order &&
 	    (args->scheme == DRM_FAKEGPU_SCHEME_MM ||
@@ -307,6 +305,9 @@ int fakegpu_ioctl_vm_query(struct drm_device *drm, void *data, struct drm_file *
 	if (ret)
 		goto out_put;
 
+	/* What an invalidation took on its way to something else is coming back. */
+	fakegpu_vm_flush_restores(vm);
+
 	args->next = args->start;
 	while (count < args->runs.count) {
 		if (!fakegpu_vm_next_run(vm, args->next, last, &run)) {
@@ -364,6 +365,7 @@ int fakegpu_ioctl_vm_get_state(struct drm_device *drm, void *data, struct drm_fi
 	args->pages_cleared = fakegpu_stats_read(&vm->stats, pages_cleared);
 	args->leaves_split = fakegpu_stats_read(&vm->stats, leaves_split);
 	args->leaves_dropped = fakegpu_stats_read(&vm->stats, leaves_dropped);
+	args->slots_restored = fakegpu_stats_read(&vm->stats, slots_restored);
 	fakegpu_vm_put(vm);
 	return 0;
 }
@@ -455,7 +457,7 @@ int fakegpu_ioctl_queue_create(struct drm_device *drm, void *data, struct drm_fi
 	struct fakegpu_vm *vm;
 	int ret;
 
-	if (args->flags || args->pad || args->queue_id)
+	if (args->flags || args->pad)
 		return -EINVAL;
 	ret = vm_lookup(fdev, file, args->vm_id, &vm);
 	if (ret)
@@ -612,8 +614,7 @@ int fakegpu_ioctl_wait(struct drm_device *drm, void *data, struct drm_file *file
 	ret = queue_lookup(to_fakegpu(drm), file, args->queue_id, &queue);
 	if (ret)
 		return ret;
-	ret = fakegpu_queue_wait(queue, args->seqno, drm_timeout_abs_to_jiffies(args->timeout_ns),
-				 &args->completed);
+	ret = fakegpu_queue_wait(queue, args->seqno, args->timeout_ns, &args->completed);
 	fakegpu_queue_put(queue);
 	return ret;
 }

@@ -333,24 +333,25 @@ static bool wait_over(struct fakegpu_queue *queue, u64 seqno, u64 *completed, in
  * fakegpu_queue_wait - wait for a job
  * @queue: the queue
  * @seqno: its sequence number
- * @timeout: how long, in jiffies; 0 polls
+ * @timeout_ns: until when, CLOCK_MONOTONIC; a time in the past makes it a poll
  * @completed: receives the newest sequence number completed
  *
  * Return: 0, -EIO if a fatal fault came before, -ECANCELED if the queue is
  * closed, -ETIME, or -ERESTARTSYS if a signal came.
  */
-int fakegpu_queue_wait(struct fakegpu_queue *queue, u64 seqno, signed long timeout,
-		       u64 *completed)
+int fakegpu_queue_wait(struct fakegpu_queue *queue, u64 seqno, s64 timeout_ns, u64 *completed)
 {
-	long left;
-	int ret;
+	s64 left = timeout_ns - (s64)ktime_get_ns();
+	int ret = -ETIME, err;
 
-	left = wait_event_interruptible_timeout(queue->wait,
-						wait_over(queue, seqno, completed, &ret),
-						timeout);
-	if (left < 0)
-		return left;
-	return left ? ret : -ETIME;
+	if (wait_over(queue, seqno, completed, &ret) || timeout_ns < 0 || left <= 0)
+		return ret;
+
+	/* A high-resolution timer: the time given isn't cut short by a tick. */
+	err = wait_event_interruptible_hrtimeout(queue->wait,
+						 wait_over(queue, seqno, completed, &ret),
+						 ns_to_ktime(left));
+	return err ?: ret;
 }
 
 /**

@@ -90,8 +90,7 @@ struct fakegpu_job *fakegpu_job_alloc(u32 count);
 void fakegpu_job_free(struct fakegpu_job *job);
 
 int fakegpu_queue_submit(struct fakegpu_queue *queue, struct fakegpu_job *job, u64 *seqno);
-int fakegpu_queue_wait(struct fakegpu_queue *queue, u64 seqno, signed long timeout,
-		       u64 *completed);
+int fakegpu_queue_wait(struct fakegpu_queue *queue, u64 seqno, s64 timeout_ns, u64 *completed);
 void fakegpu_queue_get_state(struct fakegpu_queue *queue,
 			     struct drm_fakegpu_queue_get_state *state);
 

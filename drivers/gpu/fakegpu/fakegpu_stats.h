@@ -20,6 +20,7 @@ enum fakegpu_stat {
 	FAKEGPU_STAT_pages_cleared,
 	FAKEGPU_STAT_leaves_split,
 	FAKEGPU_STAT_leaves_dropped,
+	FAKEGPU_STAT_slots_restored,
 	FAKEGPU_STAT_COUNT
 };
 

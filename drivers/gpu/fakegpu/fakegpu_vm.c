@@ -38,6 +38,8 @@ static const struct fakegpu_mirror_ops vm_mirror_ops = {
 	.dirty = vm_mark_dirty,
 };
 
+static void restore_work(struct work_struct *work);
+
 /**
  * fakegpu_vm_create - create a VM
  * @params: how
@@ -68,8 +70,10 @@ struct fakegpu_vm *fakegpu_vm_create(const struct fakegpu_vm_params *params)
 	ret = fakegpu_mirror_init(&vm->mirror, fls64(vm->va_end - 1), &vm_mirror_ops);
 	if (ret)
 		goto err_free;
+	INIT_WORK(&vm->restore_work, restore_work);
 	ret = fakegpu_intervals_init(&vm->intervals, &vm->mirror, vm->mm, &vm->stats, params->wq,
-				     params->scheme, params->interval_order);
+				     &vm->restore_work, params->scheme,
+				     params->interval_order);
 	if (ret)
 		goto err_mirror;
 	ret = fakegpu_faults_init(&vm->faults, params->ring, &vm->intervals, &vm->stats,
@@ -101,8 +105,12 @@ void fakegpu_vm_destroy(struct fakegpu_vm *vm)
 	wait_for_completion(&vm->idle);
 
 	fakegpu_faults_fini(&vm->faults);
+	/* What begins after the stop restores nothing: wait for what began before. */
+	flush_work(&vm->restore_work);
 	/* Entries go before what covers them: without it, pages may be freed (I1). */
 	fakegpu_mirror_clear_all(&vm->mirror);
+	/* Drop the last requests; there is nothing left to request for. */
+	flush_work(&vm->restore_work);
 	fakegpu_intervals_fini(&vm->intervals);
 	fakegpu_mirror_fini(&vm->mirror);
 	mmdrop(vm->mm);
@@ -235,6 +243,88 @@ static bool prefetch_next(void *arg, void **pos, struct fakegpu_request *request
 	return true;
 }
 
+/* Window by window; a user of the mm. Stores the bytes handled in *@done. */
+static int populate(struct fakegpu_service *service, struct fakegpu_request request,
+		    bool present, u64 *done)
+{
+	struct fakegpu_requests requests = { .next = prefetch_next, .arg = &request };
+	unsigned long start = request.start, served;
+	int ret;
+
+	*done = 0;
+	for (;;) {
+		ret = fakegpu_service_window(service, request.start, &requests, present, &served);
+		if (ret == -EFAULT && present) {
+			served = fakegpu_service_skip(service, request.start) - 1;
+			ret = 0;
+		}
+		if (ret)
+			return ret;
+		if (served >= request.last) {
+			*done = request.last - start + 1;
+			return 0;
+		}
+		request.start = served + 1;
+		*done = request.start - start;
+		cond_resched();
+	}
+}
+
+static int populate_begin(struct fakegpu_vm *vm, struct fakegpu_service *service)
+{
+	int ret;
+
+	ret = fakegpu_service_init(service, &vm->intervals, &vm->stats, &vm->faults.stop,
+				   vm->window_order, vm->timeout_ms);
+	if (ret)
+		return ret;
+	if (!mmget_not_zero(vm->mm)) {
+		fakegpu_service_fini(service);
+		return -ESRCH;
+	}
+	return 0;
+}
+
+static void populate_end(struct fakegpu_vm *vm, struct fakegpu_service *service)
+{
+	mmput_async(vm->mm);
+	fakegpu_service_fini(service);
+}
+
+/* Only a hint was given, so a failure is nobody's concern: the device faults. */
+static void restore_work(struct work_struct *work)
+{
+	struct fakegpu_vm *vm = container_of(work, struct fakegpu_vm, restore_work);
+	struct fakegpu_service service;
+	struct fakegpu_restore restore;
+	bool ready = !READ_ONCE(vm->faults.stop) && !populate_begin(vm, &service);
+	u64 done;
+
+	while (fakegpu_intervals_next_restore(&vm->intervals, &restore)) {
+		struct fakegpu_request request = {
+			.start = restore.start,
+			.last = restore.start + FAKEGPU_LEAF_SIZE - 1,
+		};
+
+		if (ready && !populate(&service, request, true, &done))
+			fakegpu_stats_inc(&vm->stats, slots_restored);
+		fakegpu_interval_put(restore.interval);
+	}
+	if (ready)
+		populate_end(vm, &service);
+}
+
+/**
+ * fakegpu_vm_flush_restores - wait until slots are read again
+ * @vm: the VM
+ *
+ * Waits for what was requested before the call.
+ */
+void fakegpu_vm_flush_restores(struct fakegpu_vm *vm)
+{
+	flush_work(&vm->restore_work);
+}
+
 /**
  * fakegpu_vm_prefetch - make mirror entries present ahead of use
  * @vm: the VM
@@ -250,50 +340,27 @@ static bool prefetch_next(void *arg, void **pos, struct fakegpu_request *request
 int fakegpu_vm_prefetch(struct fakegpu_vm *vm, unsigned long start, unsigned long last,
 			u32 flags, u64 *done)
 {
-	bool present = flags & DRM_FAKEGPU_PREFETCH_PRESENT;
 	struct fakegpu_request request = {
 		.start = start,
 		.last = last,
 		.write = flags & DRM_FAKEGPU_PREFETCH_WRITE,
 	};
-	struct fakegpu_requests requests = { .next = prefetch_next, .arg = &request };
 	struct fakegpu_service service;
-	unsigned long served;
 	int ret;
 
 	*done = 0;
-	ret = fakegpu_service_init(&service, &vm->intervals, &vm->stats, &vm->faults.stop,
-				   vm->window_order, vm->timeout_ms);
+	ret = populate_begin(vm, &service);
 	if (ret)
 		return ret;
-	if (!mmget_not_zero(vm->mm)) {
-		ret = -ESRCH;
-		goto out_fini;
-	}
+	ret = populate(&service, request, flags & DRM_FAKEGPU_PREFETCH_PRESENT, done);
+	populate_end(vm, &service);
 
-	for (;;) {
-		ret = fakegpu_service_window(&service, request.start, &requests, present, &served);
-		if (ret == -EFAULT && present) {
-			served = fakegpu_service_skip(&service, request.start) - 1;
-			ret = 0;
-		}
-		if (ret)
-			break;
-		if (served >= last) {
-			*done = last - start + 1;
-			break;
-		}
-		request.start = served + 1;
-		*done = request.start - start;
-		cond_resched();
+	switch (ret) {
+	case -ETIMEDOUT:
+		return -EBUSY;
+	case -ECANCELED:
+		return -ENOENT;
+	default:
+		return ret;
 	}
-	mmput_async(vm->mm);
-
-	if (ret == -ETIMEDOUT)
-		ret = -EBUSY;
-	else if (ret == -ECANCELED)
-		ret = -ENOENT;
-out_fini:
-	fakegpu_service_fini(&service);
-	return ret;
 }

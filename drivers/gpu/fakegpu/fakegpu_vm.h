@@ -49,6 +49,8 @@ struct fakegpu_vm {
 	struct fakegpu_intervals intervals;
 	/** @faults: device faults and their service. */
 	struct fakegpu_faults faults;
+	/** @restore_work: reads slots again; see fakegpu_interval.c. */
+	struct work_struct restore_work;
 	/** @stats: counters. */
 	struct fakegpu_stats stats;
 	/** @mm: the address space; a reference to the structure, not a user; immutable. */
@@ -107,6 +109,7 @@ int fakegpu_vm_check_owner(const struct fakegpu_vm *vm);
 void fakegpu_vm_read_gauges(struct fakegpu_vm *vm, struct fakegpu_vm_gauges *gauges);
 bool fakegpu_vm_next_run(struct fakegpu_vm *vm, unsigned long addr, unsigned long last,
 			 struct drm_fakegpu_vm_run *run);
+void fakegpu_vm_flush_restores(struct fakegpu_vm *vm);
 int fakegpu_vm_prefetch(struct fakegpu_vm *vm, unsigned long start, unsigned long last,
 			u32 flags, u64 *done);
 

@@ -88,7 +88,7 @@ enum drm_fakegpu_ioctl_id {
 /**
  * struct drm_fakegpu_array - An array in user memory
  *
- * If @stride is smaller than the driver's element, missing fields are taken
+ * @stride is a multiple of 8 and not zero, else EINVAL. If it is smaller than the driver's element, missing fields are taken
  * as zero on input and not written on output. If it is larger, the tail must
  * be zero on input and is zeroed on output.
  */
@@ -287,6 +287,11 @@ struct drm_fakegpu_vm_run {
  * Lists the mirror entries in [@start, @start + @size), clipped to it, in
  * ascending order. It faults nothing in and counts as no access.
  *
+ * When the CPU changes a part of an aligned 2 MiB slot, the kernel may
+ * invalidate all of the slot first, as it may have to split a huge page. The
+ * driver then brings back, in the background, what is still mapped. VM_QUERY
+ * waits until that is done for what was invalidated before the call.
+ *
  * Errors: EINVAL, EOVERFLOW, ENOENT, EPERM, EFAULT, ENOMEM.
  */
 struct drm_fakegpu_vm_query {
@@ -338,7 +343,7 @@ struct drm_fakegpu_vm_get_state {
 	__u64 faults_nofault;
 	/** @fault_overflows: Counter: device faults that found the fault queue full. */
 	__u64 fault_overflows;
-	/** @windows: Counter: fault windows serviced, for faults and PREFETCH. */
+	/** @windows: Counter: fault windows serviced, for faults, PREFETCH and restores. */
 	__u64 windows;
 	/** @retries: Counter: passes of the service loop that collided with an invalidation. */
 	__u64 retries;
@@ -356,6 +361,11 @@ struct drm_fakegpu_vm_get_state {
 	__u64 leaves_split;
 	/** @leaves_dropped: Counter: large leaves dropped whole since no node was in reserve. */
 	__u64 leaves_dropped;
+	/**
+	 * @slots_restored: Counter: slots of a large leaf whose entries were read
+	 * again after an invalidation of just that slot; see VM_QUERY.
+	 */
+	__u64 slots_restored;
 };
 
 /**
