@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door: each target installs the packages it needs, builds what it needs and runs.
+# The work is done by the scripts in tools/ and the Makefiles next to the sources.
+
+KERNEL ?= stock
+KDIR ?=
+TESTS ?=
+TIMEOUT ?= 3600
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# What a target needs of these goes to it by name.
+unexport KERNEL KDIR TESTS
+MAKEFLAGS += --no-print-directory
+
+top := $(CURDIR)
+out := build/tools
+run = tools/vm/run --kernel '$(KERNEL)'
+module_args = $(if $(KDIR),--kdir '$(KDIR)',--kernel '$(KERNEL)')
+ko = "$$(tools/vm/module $(module_args) --path)"
+# With KDIR= the module's kernel is the caller's business, and so are its packages.
+kernel_deps = $(if $(KDIR),,'$(KERNEL)')
+
+.PHONY: help demo test check unit lint shell kernel module tools tests install clean
+help:
+	@echo 'Targets:'
+	@echo '  demo      build everything, boot a guest and show what fakegpu does'
+	@echo '  test      build everything and run the tests in a guest'
+	@echo '  unit      run the unit test of the page table here, with sanitizers'
+	@echo '  lint      check the source'
+	@echo '  check     lint, unit and test'
+	@echo '  shell     a shell in a guest with the module loaded'
+	@echo '  module    build fakegpu.ko below build/'
+	@echo '  tools     build the library and the fakegpu command in build/tools'
+	@echo '  install   install these two and the headers (PREFIX, DESTDIR)'
+	@echo '  kernel    say which kernels there are and which one is used'
+	@echo '  clean     remove build/'
+	@echo
+	@echo 'Variables:'
+	@echo '  KERNEL=stock      the kernel to build for and boot: stock (6.12) or stock-6.1'
+	@echo '  KDIR=DIR          for module: a built kernel tree to build against instead'
+	@echo "  TESTS='munmap.* perm.*'  for test: only tests whose area.test matches"
+	@echo '  TIMEOUT=3600      for test and demo: seconds until a guest is given up'
+	@echo '  ACCEL=auto        tcg, kvm, or auto: kvm only where it is known to work'
+	@echo
+	@echo 'Missing Debian packages are installed (as root or with sudo), or named.'
+
+demo:
+	@tools/vm/deps build guest $(kernel_deps)
+	@$(MAKE) module tools KERNEL='$(KERNEL)'
+	@$(run) --timeout '$(TIMEOUT)' -- tools/fakegpu/demo --module $(ko) --tools $(out)/bin
+
+test:
+	@tools/vm/deps build guest test $(kernel_deps)
+	@$(MAKE) module tools tests KERNEL='$(KERNEL)'
+	@mkdir -p build/results
+	@$(run) --timeout '$(TIMEOUT)' --share build/results --env TESTS="$$TESTS" -- \
+		tools/fakegpu-test/run --module $(ko) --programs $(out)/tests \
+		--results 'build/results/test-$(notdir $(KERNEL)).ktap'
+test: export TESTS := $(TESTS)
+
+check: lint unit test
+
+unit:
+	@tools/vm/deps build
+	@$(MAKE) -C tools/unit O='$(top)/build/unit' run
+
+lint:
+	@tools/vm/deps build lint $(kernel_deps)
+	@tools/lint --kernel '$(KERNEL)'
+
+shell:
+	@tools/vm/deps build guest $(kernel_deps)
+	@$(MAKE) module tools KERNEL='$(KERNEL)'
+	@echo 'The fakegpu command is in $(out)/bin; leave the guest with exit.'
+	@$(run) --timeout 0 --interactive --module drm --module libcrc32c --module $(ko)
+
+kernel:
+	@tools/vm/kernel --list
+	@echo
+	@echo 'KERNEL=$(KERNEL):'
+	@tools/vm/kernel '$(KERNEL)'
+
+module:
+	@tools/vm/deps build $(kernel_deps)
+	@tools/vm/module $(module_args)
+
+tools:
+	@tools/vm/deps build
+	@$(MAKE) -C tools/libfakegpu O='$(top)/$(out)'
+	@$(MAKE) -C tools/fakegpu O='$(top)/$(out)'
+
+tests: tools
+	@tools/vm/deps build test
+	@source=$$(tools/vm/source) && $(MAKE) -C tools/fakegpu-test O='$(top)/$(out)' \
+		KSELFTEST="$$source/tools/testing/selftests"
+
+install: tools
+	@$(MAKE) -C tools/libfakegpu O='$(top)/$(out)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' install
+	@$(MAKE) -C tools/fakegpu O='$(top)/$(out)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' install
+
+clean:
+	rm -rf build
