@@ -88,9 +88,10 @@ enum drm_fakegpu_ioctl_id {
 /**
  * struct drm_fakegpu_array - An array in user memory
  *
- * @stride is a multiple of 8 and not zero, else EINVAL. If it is smaller than the driver's element, missing fields are taken
- * as zero on input and not written on output. If it is larger, the tail must
- * be zero on input and is zeroed on output.
+ * @stride is a multiple of 8 and not zero, else EINVAL. If it is smaller than
+ * the driver's element, missing fields are taken as zero on input and not
+ * written on output. If it is larger, the tail must be zero on input and is
+ * zeroed on output.
  */
 struct drm_fakegpu_array {
 	/** @stride: sizeof() one element, as the caller knows it. */
