@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The oracle itself: `verify` must see an entry that a clear has left behind.
+ * The module parameter broken_clear leaves the last page of each clear. The
+ * device only reads here: the page behind such an entry belongs to others.
+ */
+#include "fakegpu_test.h"
+
+#define BROKEN	"/sys/module/fakegpu/parameters/broken_clear"
+
+#define PAGES	64UL
+#define SIZE	(PAGES * GPU_PAGE)
+
+FIXTURE(oracle) {
+	struct gpu gpu;
+	bool writable;
+};
+
+FIXTURE_VARIANT(oracle) {
+	struct gpu_conf conf;
+};
+
+FIXTURE_VARIANT_ADD(oracle, slot) {
+	.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT },
+};
+
+FIXTURE_VARIANT_ADD(oracle, slot21) {
+	.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .interval_order = 21 },
+};
+
+FIXTURE_VARIANT_ADD(oracle, mm) {
+	.conf = { .scheme = DRM_FAKEGPU_SCHEME_MM },
+};
+
+static bool set_broken(bool on)
+{
+	int fd = open(BROKEN, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, on ? "1" : "0", 1) == 1;
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+/* Also where a test of before was killed. */
+FIXTURE_SETUP(oracle)
+{
+	GPU_SETUP(&self->gpu, &variant->conf);
+	self->writable = set_broken(false);
+	if (!self->writable)
+		SKIP(return, "cannot write " BROKEN ": run as root");
+}
+
+FIXTURE_TEARDOWN(oracle)
+{
+	EXPECT_EQ(self->writable, set_broken(false));
+	GPU_TEARDOWN(&self->gpu);
+}
+
+enum how { HOW_MUNMAP, HOW_DONTNEED, HOW_MPROTECT };
+
+static int take(uint8_t *p, size_t size, enum how how)
+{
+	switch (how) {
+	case HOW_MUNMAP:
+		return munmap(p, size);
+	case HOW_DONTNEED:
+		return madvise(p, size, MADV_DONTNEED);
+	default:
+		return mprotect(p, size, PROT_NONE);
+	}
+}
+
+/* The same steps with the clear as it is, and broken: only then there is a mismatch. */
+static void caught(struct __test_metadata *_metadata, struct gpu *gpu, enum how how)
+{
+	const size_t at = 8 * GPU_PAGE, size = 8 * GPU_PAGE;
+	struct gpu_conf conf = gpu->conf;
+	bool broken;
+	int i, ret;
+
+	for (i = 0; i < 2; i++) {
+		struct drm_fakegpu_cmd cmd;
+		struct gpu own;
+		uint8_t *p;
+
+		broken = i;
+		ASSERT_EQ(0, gpu_open_cold(&own, &conf, 0));
+		p = gpu_map_anon(SIZE);
+		gpu_pattern(p, SIZE, 1);
+		cmd = fakegpu_touch(p, SIZE, GPU_PAGE, 0);
+		EXPECT_EQ(0, gpu_run(&own, &cmd, 1));
+		EXPECT_MAPPED(&own, p, SIZE);
+
+		EXPECT_TRUE(set_broken(broken));
+		ret = take(p + at, size, how);
+		EXPECT_TRUE(set_broken(false));
+		EXPECT_EQ(0, ret);
+		if (broken) {
+			EXPECT_LT(0, gpu_verify(&own));
+			EXPECT_NE(NULL, strstr(gpu_why(), "verify: FAILED"))
+				TH_LOG("%s", gpu_why());
+			EXPECT_UNMAPPED(&own, p + at, size - GPU_PAGE);
+			EXPECT_MAPPED(&own, p + at + size - GPU_PAGE, GPU_PAGE);
+		} else {
+			EXPECT_VERIFY(&own);
+			EXPECT_NE(NULL, strstr(gpu_why(), "verify: ok"));
+			EXPECT_UNMAPPED(&own, p + at, size);
+		}
+		EXPECT_EQ(0, fakegpu_queue_destroy(own.fd, own.queue));
+		EXPECT_EQ(0, fakegpu_vm_destroy(own.fd, own.vm));
+		own.queue = 0;
+		own.vm = 0;
+		EXPECT_VERIFY(&own);
+		EXPECT_EQ(0, gpu_close(&own))
+			TH_LOG("%s", gpu_why());
+	}
+}
+
+/* Behaviours 31, 123: verify catches what munmap left behind */
+TEST_F(oracle, catches_munmap)
+{
+	caught(_metadata, &self->gpu, HOW_MUNMAP);
+}
+
+/* Behaviours 70, 123: verify catches what MADV_DONTNEED left behind */
+TEST_F(oracle, catches_dontneed)
+{
+	caught(_metadata, &self->gpu, HOW_DONTNEED);
+}
+
+/* Behaviours 19, 123: verify catches what mprotect(PROT_NONE) left behind */
+TEST_F(oracle, catches_mprotect)
+{
+	caught(_metadata, &self->gpu, HOW_MPROTECT);
+}
+
+TEST_HARNESS_MAIN
