@@ -63,8 +63,7 @@ static int cmd_help(int argc, char **argv)
 	char option[sizeof("--help")];
 	char *args[3] = { NULL, option, NULL };
 
-	strcpy(option, "--help");
-
+	memcpy(option, "--help", sizeof(option));
 	if (argc > 1 && strcmp(argv[1], "help") && argv[1][0] != '-')
 		return run_command(argv[1], 2, args);
 	print_help(stdout);

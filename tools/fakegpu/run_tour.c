@@ -434,33 +434,26 @@ static bool check_unmapped(struct tour *t, const struct drm_fakegpu_vm_get_state
 	       must(after.slots_restored > before->slots_restored, "B was not read again");
 }
 
-static bool has_event(const struct table *events, const char *event, const uint8_t *p, size_t size)
-{
-	uint64_t start, end;
-	size_t i;
-
-	for (i = 0; i < events->rows; i++)
-		if (!strcmp(table_str(events, i, "event"), event) &&
-		    table_range(events, i, "range", &start, &end) &&
-		    start == fakegpu_va(p) && end == fakegpu_va(p) + size)
-			return true;
-	return false;
-}
-
-/* Did the CPU's split of B's huge page come as an event of its own, over all of B? */
+/* Did the split of B's huge page come as an event of its own, that took all of B? */
 static bool check_events(struct tour *t)
 {
 	const struct region *b = &t->region[B];
+	uint64_t start, end;
 	struct table events;
-	bool good;
+	bool found = false;
+	size_t i;
 	int ret;
 
 	ret = table_read_vm(t->run->fd, t->run->vm, "events", &events);
 	if (!must(!ret, "debugfs: %s", strerror(-ret)))
 		return false;
-	good = must(has_event(&events, "clear", b->p, b->size), "no CLEAR over all of B");
+	for (i = 0; i < events.rows; i++)
+		found |= !strcmp(table_str(&events, i, "event"), "clear") &&
+			 table_range(&events, i, "range", &start, &end) &&
+			 start == fakegpu_va(b->p) && end == fakegpu_va(b->p) + b->size &&
+			 table_num(&events, i, "pages_cleared") == b->size / PAGE;
 	table_free(&events);
-	return good;
+	return must(found, "no CLEAR that took all of B");
 }
 
 static void plan_unmap(struct tour *t, size_t i, size_t hole, size_t size, const char *words)
@@ -508,12 +501,13 @@ static bool unmap_parts(struct tour *t)
 	if (t->root) {
 		if (!check_events(t))
 			return false;
-		puts("   To unmap one page of B the kernel first split the huge page: CLEAR of all 2 MiB."
-		     " The driver\n   let go of all, and then read again what is there: 511 pages.");
+		puts("   To unmap one page of B, the kernel first split the huge page, and said CLEAR"
+		     " for all of it.\n   The driver let go of 512 pages, and then read again what"
+		     " is there, without a device fault.");
 	}
 
-	step("The mirror after it: - gone, = kept; gone are exactly the %" PRIu64 " unmapped pages",
-	     pages);
+	step("The mirror after it: - gone, = kept; gone are exactly the %" PRIu64
+	     " unmapped pages", pages);
 	runs_print_diff(&t->runs, &runs, region_label, t);
 	runs_free(&t->runs);
 	t->runs = runs;
