@@ -501,9 +501,9 @@ static bool unmap_parts(struct tour *t)
 	if (t->root) {
 		if (!check_events(t))
 			return false;
-		puts("   To unmap one page of B, the kernel first split the huge page, and said CLEAR"
-		     " for all of it.\n   The driver let go of 512 pages, and then read again what"
-		     " is there, without a device fault.");
+		puts("   To unmap one page of B, the kernel first split the huge page, and said"
+		     " CLEAR for all of it.\n   The driver let go of 512 pages, and then read again"
+		     " what is there, without a device fault.");
 	}
 
 	step("The mirror after it: - gone, = kept; gone are exactly the %" PRIu64
