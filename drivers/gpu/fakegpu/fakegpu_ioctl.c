@@ -61,44 +61,60 @@ static int array_put(const struct drm_fakegpu_array *array, u32 index, const voi
 
 /* ----------------------------------------------------------------- look-up --- */
 
+/* Find a VM of this file that the caller may use. The lock of the ids is held. */
+static int vm_find(struct fakegpu_device *fdev, struct drm_file *file, u32 id,
+		   struct fakegpu_vm **vmp)
+{
+	struct fakegpu_vm *vm = xa_load(&fdev->vms, id);
+
+	lockdep_assert_held(&fdev->vms.xa_lock);
+
+	if (!vm || vm->owner != file)
+		return -ENOENT;
+	*vmp = vm;
+	return fakegpu_vm_check_owner(vm);
+}
+
 /* On success the VM is in use; release it by fakegpu_vm_put(). */
 static int vm_lookup(struct fakegpu_device *fdev, struct drm_file *file, u32 id,
 		     struct fakegpu_vm **vmp)
 {
-	struct fakegpu_vm *vm;
-	int ret = 0;
+	int ret;
 
 	xa_lock(&fdev->vms);
-	vm = xa_load(&fdev->vms, id);
-	if (!vm || vm->owner != file)
-		ret = -ENOENT;
-	else
-		ret = fakegpu_vm_check_owner(vm);
-	if (!ret && !fakegpu_vm_get(vm))
+	ret = vm_find(fdev, file, id, vmp);
+	if (!ret && !fakegpu_vm_get(*vmp))
 		ret = -ENOENT;
 	xa_unlock(&fdev->vms);
-	*vmp = ret ? NULL : vm;
 	return ret;
+}
+
+/* Find a queue of this file that the caller may use. The lock of the ids is held. */
+static int queue_find(struct fakegpu_device *fdev, struct drm_file *file, u32 id,
+		      struct fakegpu_queue **queuep)
+{
+	struct fakegpu_queue *queue = xa_load(&fdev->queues, id);
+
+	lockdep_assert_held(&fdev->queues.xa_lock);
+
+	if (!queue || queue->owner != file)
+		return -ENOENT;
+	*queuep = queue;
+	/* While the queue can be found, it holds its VM. */
+	return fakegpu_vm_check_owner(queue->vm);
 }
 
 /* On success there is a reference; release it by fakegpu_queue_put(). */
 static int queue_lookup(struct fakegpu_device *fdev, struct drm_file *file, u32 id,
 			struct fakegpu_queue **queuep)
 {
-	struct fakegpu_queue *queue;
-	int ret = 0;
+	int ret;
 
 	xa_lock(&fdev->queues);
-	queue = xa_load(&fdev->queues, id);
-	if (!queue || queue->owner != file)
-		ret = -ENOENT;
-	else
-		/* While the queue can be found, it holds its VM. */
-		ret = fakegpu_vm_check_owner(queue->vm);
+	ret = queue_find(fdev, file, id, queuep);
 	if (!ret)
-		kref_get(&queue->ref);
+		kref_get(&(*queuep)->ref);
 	xa_unlock(&fdev->queues);
-	*queuep = ret ? NULL : queue;
 	return ret;
 }
 
@@ -254,11 +270,7 @@ int fakegpu_ioctl_vm_destroy(struct drm_device *drm, void *data, struct drm_file
 		return -EINVAL;
 
 	xa_lock(&fdev->vms);
-	vm = xa_load(&fdev->vms, args->vm_id);
-	if (!vm || vm->owner != file)
-		ret = -ENOENT;
-	else
-		ret = fakegpu_vm_check_owner(vm);
+	ret = vm_find(fdev, file, args->vm_id, &vm);
 	if (!ret && vm->queues)
 		ret = -EBUSY;
 	if (!ret) {
@@ -524,11 +536,7 @@ int fakegpu_ioctl_queue_destroy(struct drm_device *drm, void *data, struct drm_f
 		return -EINVAL;
 
 	xa_lock(&fdev->queues);
-	queue = xa_load(&fdev->queues, args->queue_id);
-	if (!queue || queue->owner != file)
-		ret = -ENOENT;
-	else
-		ret = fakegpu_vm_check_owner(queue->vm);
+	ret = queue_find(fdev, file, args->queue_id, &queue);
 	if (!ret) {
 		__xa_erase(&fdev->queues, queue->id);
 		ff->queues--;
