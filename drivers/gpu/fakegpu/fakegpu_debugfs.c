@@ -9,7 +9,7 @@
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/string_helpers.h>
+#include <linux/string.h>
 
 #include <drm/drm_file.h>
 

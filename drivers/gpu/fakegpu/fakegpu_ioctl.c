@@ -4,8 +4,6 @@
  */
 
 #include <linux/mm.h>
-#include <linux/nospec.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
