@@ -21,6 +21,7 @@ module_args = $(if $(KDIR),--kdir '$(KDIR)',--kernel '$(KERNEL)')
 ko = "$$(tools/vm/module $(module_args) --path)"
 # With KDIR= the module's kernel is the caller's business, and so are its packages.
 kernel_deps = $(if $(KDIR),,'$(KERNEL)')
+build_kernel = $(if $(KDIR),:,tools/vm/build-kernel '$(KERNEL)')
 
 .PHONY: help demo test check unit lint shell kernel module tools tests install clean
 help:
@@ -34,11 +35,12 @@ help:
 	@echo '  module    build fakegpu.ko below build/'
 	@echo '  tools     build the library and the fakegpu command in build/tools'
 	@echo '  install   install these two and the headers (PREFIX, DESTDIR)'
-	@echo '  kernel    say which kernels there are and which one is used'
+	@echo '  kernel    build KERNEL if it is one that is built; say which kernels there are'
 	@echo '  clean     remove build/'
 	@echo
 	@echo 'Variables:'
-	@echo '  KERNEL=stock      the kernel to build for and boot: stock (6.12) or stock-6.1'
+	@echo '  KERNEL=stock      the kernel to build for and boot: stock (6.12), stock-6.1, or one'
+	@echo '                    that is built first: debug, kcsan, or the path of your tree'
 	@echo '  KDIR=DIR          for module: a built kernel tree to build against instead'
 	@echo "  TESTS='munmap.* perm.*'  for test: only tests whose area.test matches"
 	@echo '  TIMEOUT=3600      for test and demo: seconds until a guest is given up'
@@ -48,11 +50,13 @@ help:
 
 demo:
 	@tools/vm/deps build guest $(kernel_deps)
+	@$(build_kernel)
 	@$(MAKE) module tools KERNEL='$(KERNEL)'
 	@$(run) --timeout '$(TIMEOUT)' -- tools/fakegpu/demo --module $(ko) --tools $(out)/bin
 
 test:
 	@tools/vm/deps build guest test $(kernel_deps)
+	@$(build_kernel)
 	@$(MAKE) module tools tests KERNEL='$(KERNEL)'
 	@mkdir -p build/results
 	@$(run) --timeout '$(TIMEOUT)' --share build/results --env TESTS="$$TESTS" -- \
@@ -72,11 +76,14 @@ lint:
 
 shell:
 	@tools/vm/deps build guest $(kernel_deps)
+	@$(build_kernel)
 	@$(MAKE) module tools KERNEL='$(KERNEL)'
 	@echo 'The fakegpu command is in $(out)/bin; leave the guest with exit.'
 	@$(run) --timeout 0 --interactive --module drm --module libcrc32c --module $(ko)
 
 kernel:
+	@tools/vm/deps $(kernel_deps)
+	@$(build_kernel)
 	@tools/vm/kernel --list
 	@echo
 	@echo 'KERNEL=$(KERNEL):'
@@ -84,6 +91,7 @@ kernel:
 
 module:
 	@tools/vm/deps build $(kernel_deps)
+	@$(build_kernel)
 	@tools/vm/module $(module_args)
 
 tools:
