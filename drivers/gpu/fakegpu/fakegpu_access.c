@@ -5,6 +5,7 @@
 
 #include <linux/bitops.h>
 #include <linux/highmem.h>
+#include <linux/kcsan-checks.h>
 #include <linux/string.h>
 
 #include "fakegpu_access.h"
@@ -33,6 +34,9 @@ static void *stalled(unsigned long addr, size_t size, u32 access, struct fakegpu
  * leaves its mark in the entry, from where it gets to the page when the entry
  * is dropped.
  *
+ * What programs race on in their own memory is their affair, as with any
+ * device, and not a data race of the kernel: until then KCSAN doesn't look.
+ *
  * Return: where the kernel maps it, to be given to fakegpu_access_unmap(), or
  * NULL.
  */
@@ -59,6 +63,7 @@ void *fakegpu_access_map(struct fakegpu_mirror *mirror, unsigned long addr, size
 	offset = addr & ((1UL << shift) - 1);
 	pfn = fakegpu_entry_pfn(entry) + (offset >> PAGE_SHIFT);
 	*lenp = min_t(size_t, size, PAGE_SIZE - offset_in_page(addr));
+	kcsan_disable_current();
 	return kmap_local_page(pfn_to_page(pfn)) + offset_in_page(addr);
 }
 
@@ -69,6 +74,7 @@ void *fakegpu_access_map(struct fakegpu_mirror *mirror, unsigned long addr, size
 void fakegpu_access_unmap(void *p)
 {
 	kunmap_local(p);
+	kcsan_enable_current();
 }
 
 /**
