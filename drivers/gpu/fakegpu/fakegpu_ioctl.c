@@ -600,7 +600,7 @@ int fakegpu_ioctl_submit(struct drm_device *drm, void *data, struct drm_file *fi
 		return ret;
 
 	job = fakegpu_job_alloc(args->cmds.count);
-	ret = job ? copy_cmds(args, queue->vm->va_end, job, &args->bad_cmd) : -ENOMEM;
+	ret = job ? copy_cmds(args, queue->va_end, job, &args->bad_cmd) : -ENOMEM;
 	if (!ret)
 		ret = fakegpu_queue_submit(queue, job, &args->seqno);
 	if (ret)

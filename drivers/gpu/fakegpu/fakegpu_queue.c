@@ -219,6 +219,7 @@ struct fakegpu_queue *fakegpu_queue_create(struct fakegpu_vm *vm, struct workque
 
 	kref_init(&queue->ref);
 	queue->vm = vm;
+	queue->va_end = vm->va_end;
 	queue->wq = wq;
 	queue->exec.mirror = &vm->mirror;
 	queue->exec.cancel = &queue->closed;

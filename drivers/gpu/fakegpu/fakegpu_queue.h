@@ -40,6 +40,8 @@ struct fakegpu_queue {
 	struct kref ref;
 	/** @vm: immutable; used by the queue from creation to close. */
 	struct fakegpu_vm *vm;
+	/** @va_end: the VM's, for those who may meet a closed queue; immutable. */
+	unsigned long va_end;
 	/** @wq: the engines; immutable. */
 	struct workqueue_struct *wq;
 	/** @work: executes jobs. */
