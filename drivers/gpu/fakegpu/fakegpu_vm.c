@@ -17,6 +17,7 @@
 
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "fakegpu_vm.h"
@@ -266,6 +267,10 @@ static int populate(struct fakegpu_service *service, struct fakegpu_request requ
 		}
 		request.start = served + 1;
 		*done = request.start - start;
+		if (READ_ONCE(*service->stop))
+			return -ECANCELED;
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 }
