@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 
 #include "fakegpu_drv.h"
@@ -347,11 +348,20 @@ void fakegpu_debugfs_add_vm(struct fakegpu_device *fdev, struct fakegpu_vm *vm)
 
 /**
  * fakegpu_debugfs_remove_vm - remove a VM's files
+ * @fdev: the device
  * @vm: the VM
  *
  * Waits for their readers, who therefore needn't hold the VM.
  */
-void fakegpu_debugfs_remove_vm(struct fakegpu_vm *vm)
+void fakegpu_debugfs_remove_vm(struct fakegpu_device *fdev, struct fakegpu_vm *vm)
 {
-	debugfs_remove(vm->debugfs);
+	int idx;
+
+	if (drm_dev_enter(&fdev->drm, &idx)) {
+		debugfs_remove(vm->debugfs);
+		drm_dev_exit(idx);
+	} else {
+		/* They go with the device's own, whose removal waits as well. */
+		wait_for_completion(&fdev->unplugged);
+	}
 }

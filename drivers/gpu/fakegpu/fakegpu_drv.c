@@ -12,6 +12,7 @@
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 #include <drm/drm_ioctl.h>
+#include <drm/drm_managed.h>
 #include <drm/fakegpu_drm.h>
 
 #include "fakegpu_compat.h"
@@ -19,6 +20,17 @@
 #include "fakegpu_interval.h"
 #include "fakegpu_ioctl.h"
 #include "fakegpu_service.h"
+
+/**
+ * DOC: Devices
+ *
+ * A fake GPU is a platform device and can be unbound from the driver while it
+ * is in use, as a real one can be pulled out of its slot. What belongs to the
+ * hardware goes at once: queues are cancelled, mirrors cleared, intervals
+ * removed, so that nothing of the device acts on a process any more. What open
+ * files need, that is &struct fakegpu_device and its workqueues, stays until
+ * the last one is closed. Until then each ioctl fails with ENODEV.
+ */
 
 /*
  * Version of the uapi:
@@ -57,14 +69,39 @@ module_param_named(fault_timeout_ms, fakegpu_limits.fault_timeout_ms, uint, 0444
 MODULE_PARM_DESC(fault_timeout_ms,
 		 "Time limit for the service of a fault window in milliseconds, 1 to 3600000 (default: 10000)");
 
-static struct fakegpu_device *devices[MAX_DEVICES];
+static struct platform_device *devices[MAX_DEVICES];
+
+/*
+ * Where the device goes while an ioctl is under way, so do the objects that it
+ * works on. Whatever the ioctl made of that, the caller is told the cause.
+ */
+static long errno_if_unplugged(struct file *filp, long ret)
+{
+	struct drm_file *file = filp->private_data;
+
+	return ret && drm_dev_is_unplugged(file->minor->dev) ? -ENODEV : ret;
+}
+
+static long fakegpu_unlocked_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
+{
+	return errno_if_unplugged(filp, drm_ioctl(filp, cmd, arg));
+}
+
+#ifdef CONFIG_COMPAT
+static long fakegpu_compat_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
+{
+	return errno_if_unplugged(filp, drm_compat_ioctl(filp, cmd, arg));
+}
+#endif
 
 static const struct file_operations fakegpu_fops = {
 	.owner = THIS_MODULE,
 	.open = drm_open,
 	.release = drm_release,
-	.unlocked_ioctl = drm_ioctl,
-	.compat_ioctl = drm_compat_ioctl,
+	.unlocked_ioctl = fakegpu_unlocked_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl = fakegpu_compat_ioctl,
+#endif
 	.poll = drm_poll,
 	.read = drm_read,
 	.llseek = noop_llseek,
@@ -106,82 +143,103 @@ static const struct drm_driver fakegpu_driver = {
 	.minor = DRIVER_MINOR,
 };
 
-static void destroy_wq(void *wq)
+/* The last file is closed, and the device is gone. */
+static void check_empty(struct drm_device *drm, void *unused)
+{
+	struct fakegpu_device *fdev = to_fakegpu(drm);
+
+	WARN_ON(!xa_empty(&fdev->vms) || !xa_empty(&fdev->queues));
+	xa_destroy(&fdev->vms);
+	xa_destroy(&fdev->queues);
+}
+
+static void destroy_wq(struct drm_device *drm, void *wq)
 {
 	destroy_workqueue(wq);
 }
 
-static struct workqueue_struct *create_wq(struct platform_device *platform, const char *name,
+/* Files work with it even after the device is gone: it lives as long as the DRM device. */
+static struct workqueue_struct *create_wq(struct fakegpu_device *fdev, const char *name, int id,
 					  unsigned int max_active)
 {
 	struct workqueue_struct *wq;
 	int ret;
 
-	wq = alloc_workqueue("%s/%u", WQ_UNBOUND, max_active, name, platform->id);
+	wq = alloc_workqueue("%s/%d", WQ_UNBOUND, max_active, name, id);
 	if (!wq)
 		return ERR_PTR(-ENOMEM);
-	ret = devm_add_action_or_reset(&platform->dev, destroy_wq, wq);
+	ret = drmm_add_action_or_reset(&fdev->drm, destroy_wq, wq);
 	return ret ? ERR_PTR(ret) : wq;
 }
 
-/* Everything of a device hangs on its platform device's managed resources. */
-static struct fakegpu_device *create_device(unsigned int id)
+/* The driver is unbound from the device, or unloaded. There may be users. */
+static void unplug_device(void *data)
 {
-	struct platform_device *platform;
+	struct fakegpu_device *fdev = data;
+
+	/* Nobody makes a VM or a queue after this. */
+	drm_dev_unplug(&fdev->drm);
+	complete_all(&fdev->unplugged);
+	fakegpu_release_all(fdev);
+}
+
+static int fakegpu_probe(struct platform_device *platform)
+{
 	struct fakegpu_device *fdev;
 	int ret;
 
-	platform = platform_device_register_simple("fakegpu", id, NULL, 0);
-	if (IS_ERR(platform))
-		return ERR_CAST(platform);
-	if (!devres_open_group(&platform->dev, NULL, GFP_KERNEL)) {
-		ret = -ENOMEM;
-		goto err_unregister;
-	}
-
 	fdev = devm_drm_dev_alloc(&platform->dev, &fakegpu_driver, struct fakegpu_device, drm);
-	if (IS_ERR(fdev)) {
-		ret = PTR_ERR(fdev);
-		goto err_group;
-	}
-	fdev->platform = platform;
+	if (IS_ERR(fdev))
+		return PTR_ERR(fdev);
 	fdev->ring.size = fault_queue_size;
+	init_completion(&fdev->unplugged);
 	xa_init_flags(&fdev->vms, XA_FLAGS_ALLOC1);
 	xa_init_flags(&fdev->queues, XA_FLAGS_ALLOC1);
+	ret = drmm_add_action_or_reset(&fdev->drm, check_empty, NULL);
+	if (ret)
+		return ret;
 
-	fdev->engine_wq = create_wq(platform, "fakegpu-engine", fakegpu_limits.num_engines);
-	if (IS_ERR(fdev->engine_wq)) {
-		ret = PTR_ERR(fdev->engine_wq);
-		goto err_group;
-	}
-	fdev->service_wq = create_wq(platform, "fakegpu-service", 0);
-	if (IS_ERR(fdev->service_wq)) {
-		ret = PTR_ERR(fdev->service_wq);
-		goto err_group;
-	}
+	fdev->engine_wq = create_wq(fdev, "fakegpu-engine", platform->id,
+				    fakegpu_limits.num_engines);
+	if (IS_ERR(fdev->engine_wq))
+		return PTR_ERR(fdev->engine_wq);
+	fdev->service_wq = create_wq(fdev, "fakegpu-service", platform->id, 0);
+	if (IS_ERR(fdev->service_wq))
+		return PTR_ERR(fdev->service_wq);
 
 	ret = drm_dev_register(&fdev->drm, 0);
 	if (ret)
-		goto err_group;
-	return fdev;
-
-err_group:
-	devres_release_group(&platform->dev, NULL);
-err_unregister:
-	platform_device_unregister(platform);
-	return ERR_PTR(ret);
+		return ret;
+	/* Managed resources go in reverse order: this first. */
+	ret = devm_add_action_or_reset(&platform->dev, unplug_device, fdev);
+	if (ret)
+		return ret;
+	platform_set_drvdata(platform, fdev);
+	return 0;
 }
 
-static void destroy_device(struct fakegpu_device *fdev)
-{
-	struct platform_device *platform = fdev->platform;
+static struct platform_driver fakegpu_platform_driver = {
+	.probe = fakegpu_probe,
+	.driver = {
+		.name = "fakegpu",
+		/* Who loads the module finds the devices. */
+		.probe_type = PROBE_FORCE_SYNCHRONOUS,
+	},
+};
 
-	WARN_ON(!xa_empty(&fdev->vms) || !xa_empty(&fdev->queues));
-	drm_dev_unregister(&fdev->drm);
-	xa_destroy(&fdev->vms);
-	xa_destroy(&fdev->queues);
-	devres_release_group(&platform->dev, NULL);
-	platform_device_unregister(platform);
+static struct platform_device *create_device(unsigned int id)
+{
+	struct platform_device *platform;
+
+	platform = platform_device_register_simple("fakegpu", id, NULL, 0);
+	if (IS_ERR(platform))
+		return platform;
+	/* The driver core has said why. */
+	if (!platform_get_drvdata(platform)) {
+		platform_device_unregister(platform);
+		return ERR_PTR(-ENODEV);
+	}
+	return platform;
 }
 
 static void destroy_devices(void)
@@ -189,9 +247,10 @@ static void destroy_devices(void)
 	unsigned int i;
 
 	for (i = 0; i < MAX_DEVICES && devices[i]; i++) {
-		destroy_device(devices[i]);
+		platform_device_unregister(devices[i]);
 		devices[i] = NULL;
 	}
+	platform_driver_unregister(&fakegpu_platform_driver);
 }
 
 static int check_param(const char *name, unsigned int value, unsigned int min, unsigned int max)
@@ -205,6 +264,7 @@ static int check_param(const char *name, unsigned int value, unsigned int min, u
 static int __init fakegpu_init(void)
 {
 	unsigned int i;
+	int ret;
 
 	if (check_param("num_devices", num_devices, 1, MAX_DEVICES) ||
 	    check_param("num_engines", fakegpu_limits.num_engines, 1, MAX_ENGINES) ||
@@ -216,14 +276,17 @@ static int __init fakegpu_init(void)
 	    check_param("fault_timeout_ms", fakegpu_limits.fault_timeout_ms, 1, 3600000))
 		return -EINVAL;
 
+	ret = platform_driver_register(&fakegpu_platform_driver);
+	if (ret)
+		return ret;
 	for (i = 0; i < num_devices; i++) {
-		struct fakegpu_device *fdev = create_device(i);
+		struct platform_device *platform = create_device(i);
 
-		if (IS_ERR(fdev)) {
+		if (IS_ERR(platform)) {
 			destroy_devices();
-			return PTR_ERR(fdev);
+			return PTR_ERR(platform);
 		}
-		devices[i] = fdev;
+		devices[i] = platform;
 	}
 	return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef _FAKEGPU_DRV_H_
 #define _FAKEGPU_DRV_H_
 
+#include <linux/completion.h>
 #include <linux/xarray.h>
 
 #include <drm/drm_device.h>
@@ -12,7 +13,6 @@
 struct dentry;
 struct drm_minor;
 struct fakegpu_vm;
-struct platform_device;
 struct workqueue_struct;
 
 /**
@@ -21,8 +21,6 @@ struct workqueue_struct;
 struct fakegpu_device {
 	/** @drm: the DRM device. */
 	struct drm_device drm;
-	/** @platform: its parent; immutable. */
-	struct platform_device *platform;
 	/** @engine_wq: queues run here; as many at once as there are engines; immutable. */
 	struct workqueue_struct *engine_wq;
 	/** @service_wq: device faults are serviced and intervals removed here; immutable. */
@@ -45,6 +43,8 @@ struct fakegpu_device {
 	atomic_t nr_queues;
 	/** @debugfs: the device's directory. */
 	struct dentry *debugfs;
+	/** @unplugged: completed when the device's nodes and debugfs files are gone. */
+	struct completion unplugged;
 };
 
 static inline struct fakegpu_device *to_fakegpu(struct drm_device *drm)
@@ -52,18 +52,20 @@ static inline struct fakegpu_device *to_fakegpu(struct drm_device *drm)
 	return container_of(drm, struct fakegpu_device, drm);
 }
 
+void fakegpu_release_all(struct fakegpu_device *fdev);
 struct fakegpu_vm *fakegpu_device_next_vm(struct fakegpu_device *fdev, unsigned long *id);
 
 #if IS_ENABLED(CONFIG_DEBUG_FS)
 void fakegpu_debugfs_init(struct drm_minor *minor);
 void fakegpu_debugfs_add_vm(struct fakegpu_device *fdev, struct fakegpu_vm *vm);
-void fakegpu_debugfs_remove_vm(struct fakegpu_vm *vm);
+void fakegpu_debugfs_remove_vm(struct fakegpu_device *fdev, struct fakegpu_vm *vm);
 #else
 static inline void fakegpu_debugfs_add_vm(struct fakegpu_device *fdev, struct fakegpu_vm *vm)
 {
 }
 
-static inline void fakegpu_debugfs_remove_vm(struct fakegpu_vm *vm)
+static inline void fakegpu_debugfs_remove_vm(struct fakegpu_device *fdev,
+					     struct fakegpu_vm *vm)
 {
 }
 #endif

@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 #include <drm/drm_ioctl.h>
 #include <drm/fakegpu_drm.h>
@@ -197,11 +198,11 @@ static int check_vm_create(const struct drm_fakegpu_vm_create *args)
 	return 0;
 }
 
-int fakegpu_ioctl_vm_create(struct drm_device *drm, void *data, struct drm_file *file)
+static int vm_create(struct drm_device *drm, struct drm_fakegpu_vm_create *args,
+		     struct drm_file *file)
 {
 	struct fakegpu_device *fdev = to_fakegpu(drm);
 	struct fakegpu_file *ff = file->driver_priv;
-	struct drm_fakegpu_vm_create *args = data;
 	struct fakegpu_vm_params params = {
 		.mm = current->mm,
 		.ring = &fdev->ring,
@@ -248,10 +249,22 @@ err_count:
 	return ret;
 }
 
+/* What is made before the device is unplugged is there to be released by then. */
+int fakegpu_ioctl_vm_create(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	int idx, ret;
+
+	if (!drm_dev_enter(drm, &idx))
+		return -ENODEV;
+	ret = vm_create(drm, data, file);
+	drm_dev_exit(idx);
+	return ret;
+}
+
 /* The VM has left the ids: nobody else gets here with it. */
 static void vm_release(struct fakegpu_device *fdev, struct fakegpu_vm *vm)
 {
-	fakegpu_debugfs_remove_vm(vm);
+	fakegpu_debugfs_remove_vm(fdev, vm);
 	fakegpu_vm_destroy(vm);
 	atomic_dec(&fdev->nr_vms);
 }
@@ -458,11 +471,11 @@ static int vm_add_queue(struct fakegpu_device *fdev, struct fakegpu_vm *vm)
 	return ret;
 }
 
-int fakegpu_ioctl_queue_create(struct drm_device *drm, void *data, struct drm_file *file)
+static int queue_create(struct drm_device *drm, struct drm_fakegpu_queue_create *args,
+			struct drm_file *file)
 {
 	struct fakegpu_device *fdev = to_fakegpu(drm);
 	struct fakegpu_file *ff = file->driver_priv;
-	struct drm_fakegpu_queue_create *args = data;
 	struct fakegpu_queue *queue;
 	struct fakegpu_vm *vm;
 	int ret;
@@ -506,6 +519,17 @@ err_count:
 	count_down(&fdev->queues, &ff->queues);
 err_put:
 	fakegpu_vm_put(vm);
+	return ret;
+}
+
+int fakegpu_ioctl_queue_create(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	int idx, ret;
+
+	if (!drm_dev_enter(drm, &idx))
+		return -ENODEV;
+	ret = queue_create(drm, data, file);
+	drm_dev_exit(idx);
 	return ret;
 }
 
@@ -642,6 +666,60 @@ int fakegpu_open(struct drm_device *drm, struct drm_file *drm_file)
 	return ff ? 0 : -ENOMEM;
 }
 
+/* Take a queue of a file, or of any, out of the ids: who finds it is the only one. */
+static struct fakegpu_queue *queue_take(struct fakegpu_device *fdev, const struct drm_file *file)
+{
+	struct fakegpu_queue *queue;
+	unsigned long id;
+
+	xa_lock(&fdev->queues);
+	xa_for_each(&fdev->queues, id, queue) {
+		if (!file || queue->owner == file) {
+			__xa_erase(&fdev->queues, id);
+			break;
+		}
+	}
+	xa_unlock(&fdev->queues);
+	return queue;
+}
+
+static struct fakegpu_vm *vm_take(struct fakegpu_device *fdev, const struct drm_file *file)
+{
+	struct fakegpu_vm *vm;
+	unsigned long id;
+
+	xa_lock(&fdev->vms);
+	xa_for_each(&fdev->vms, id, vm) {
+		if (!file || vm->owner == file) {
+			__xa_erase(&fdev->vms, id);
+			break;
+		}
+	}
+	xa_unlock(&fdev->vms);
+	return vm;
+}
+
+/* Cancel what runs, take down queues and VMs of a file or, with NULL, of all. */
+static void release(struct fakegpu_device *fdev, const struct drm_file *file)
+{
+	struct fakegpu_queue *queue;
+	struct fakegpu_vm *vm;
+	unsigned long id;
+
+	/* Services under way needn't run to their end. */
+	xa_lock(&fdev->vms);
+	xa_for_each(&fdev->vms, id, vm) {
+		if (!file || vm->owner == file)
+			fakegpu_faults_stop(&vm->faults);
+	}
+	xa_unlock(&fdev->vms);
+
+	while ((queue = queue_take(fdev, file)))
+		queue_release(fdev, queue);
+	while ((vm = vm_take(fdev, file)))
+		vm_release(fdev, vm);
+}
+
 /**
  * fakegpu_postclose - a file is closed for good
  * @drm: the device
@@ -651,33 +729,20 @@ int fakegpu_open(struct drm_device *drm, struct drm_file *drm_file)
  */
 void fakegpu_postclose(struct drm_device *drm, struct drm_file *drm_file)
 {
-	struct fakegpu_device *fdev = to_fakegpu(drm);
-	struct fakegpu_queue *queue;
-	struct fakegpu_vm *vm;
-	unsigned long id;
-
-	/* Services under way needn't run to their end. */
-	xa_lock(&fdev->vms);
-	xa_for_each(&fdev->vms, id, vm) {
-		if (vm->owner == drm_file)
-			fakegpu_faults_stop(&vm->faults);
-	}
-	xa_unlock(&fdev->vms);
-
-	/* What is this file's nobody else erases: there is no ioctl any more. */
-	xa_for_each(&fdev->queues, id, queue) {
-		if (queue->owner == drm_file) {
-			xa_erase(&fdev->queues, id);
-			queue_release(fdev, queue);
-		}
-	}
-	xa_for_each(&fdev->vms, id, vm) {
-		if (vm->owner == drm_file) {
-			xa_erase(&fdev->vms, id);
-			vm_release(fdev, vm);
-		}
-	}
+	release(to_fakegpu(drm), drm_file);
 	kfree(drm_file->driver_priv);
+}
+
+/**
+ * fakegpu_release_all - the device is gone
+ * @fdev: the device, unplugged
+ *
+ * As if all files were closed; but they may be open still, with ioctls in
+ * progress.
+ */
+void fakegpu_release_all(struct fakegpu_device *fdev)
+{
+	release(fdev, NULL);
 }
 
 /**
