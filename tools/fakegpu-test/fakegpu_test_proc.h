@@ -8,13 +8,13 @@
 #ifndef FAKEGPU_TEST_PROC_H
 #define FAKEGPU_TEST_PROC_H
 
+#include "fakegpu_test.h"
+
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-
-#include "fakegpu_test.h"
 
 struct proc {
 	pid_t pid;
