@@ -1,0 +1,865 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Files that the device has mapped: private and shared, on a filesystem with a
+ * disk behind it (ext4 on a loop device, made here) and, where writeback does
+ * not matter, in a memfd as well.
+ */
+#include "fakegpu_test_disk.h"
+#include "fakegpu_test_proc.h"
+
+#include <pthread.h>
+
+#define PAGES	16UL
+#define SIZE	(PAGES * GPU_PAGE)
+#define RW	(PROT_READ | PROT_WRITE)
+
+GPU_FIXTURE(file);
+
+/* A file of the disk, and a memfd: what has to be the same in both. */
+enum { DISK, MEMFD, KINDS };
+
+static int new_file(struct disk *disk, int kind, size_t size, uint64_t seed)
+{
+	uint8_t buf[SIZE];
+	int fd = kind == DISK ? disk_file(disk) : gpu_memfd(0);
+
+	gpu_pattern(buf, sizeof(buf), seed);
+	if (pwrite(fd, buf, size, 0) != (ssize_t)size || fsync(fd))
+		gpu_die("cannot fill a file: %s", strerror(errno));
+	return fd;
+}
+
+static size_t file_diff_at(int fd, size_t size, uint64_t seed, uint64_t first)
+{
+	uint8_t buf[SIZE];
+
+	if (pread(fd, buf, size, first) != (ssize_t)size)
+		return ~0UL;
+	return gpu_pattern_diff_at(buf, size, seed, first);
+}
+
+/* What read(2) and what the disk itself have of a file. */
+#define EXPECT_FILE_AT(fd, size, seed, first) \
+	EXPECT_EQ((size_t)(size), file_diff_at(fd, size, seed, first))
+#define EXPECT_FILE_BYTES(fd, size, first, byte) do { \
+	uint8_t file_[SIZE]; \
+	EXPECT_EQ((ssize_t)(size), pread(fd, file_, size, first)); \
+	EXPECT_BYTES(file_, size, byte); \
+} while (0)
+#define EXPECT_DISK_AT(disk, fd, size, seed, first) do { \
+	uint8_t disk_[SIZE]; \
+	ASSERT_EQ(0, disk_read(disk, fd, first, disk_, size)) \
+		TH_LOG("%s", (disk)->why); \
+	EXPECT_PATTERN_AT(disk_, size, seed, first); \
+} while (0)
+#define EXPECT_DISK_BYTES(disk, fd, size, first, byte) do { \
+	uint8_t disk_[SIZE]; \
+	ASSERT_EQ(0, disk_read(disk, fd, first, disk_, size)) \
+		TH_LOG("%s", (disk)->why); \
+	EXPECT_BYTES(disk_, size, byte); \
+} while (0)
+
+/* Behaviour 26: the device's write to a private mapping makes a copy; the file stays as it is */
+TEST_F(file, private_write)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p, *other;
+	struct disk disk;
+	int kind, fd;
+
+	DISK_OPEN(&disk);
+	for (kind = 0; kind < KINDS; kind++) {
+		fd = new_file(&disk, kind, SIZE, 26);
+		p = gpu_map(SIZE, RW, MAP_PRIVATE, fd, 0);
+		other = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+		EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_PATTERN(gpu, p, SIZE, 26));
+		EXPECT_ENTRIES(gpu, p, SIZE, 0, gpu->info.page_shift, SYSTEM);
+		EXPECT_DEVICE_PATTERN(gpu, other, SIZE, 26);
+
+		EXPECT_FAULTS(gpu, 1, EXPECT_RUN(gpu, fakegpu_fill(p + 4 * GPU_PAGE + 9,
+								   3 * GPU_PAGE, ~0ULL)));
+		EXPECT_ENTRIES(gpu, p, 4 * GPU_PAGE, 0, gpu->info.page_shift, SYSTEM);
+		EXPECT_ENTRIES(gpu, p + 4 * GPU_PAGE, 4 * GPU_PAGE, GPU_WD, gpu->info.page_shift,
+			       SYSTEM);
+		EXPECT_ENTRIES(gpu, p + 8 * GPU_PAGE, SIZE - 8 * GPU_PAGE, 0,
+			       gpu->info.page_shift, SYSTEM);
+		EXPECT_PATTERN(p, 4 * GPU_PAGE + 9, 26);
+		EXPECT_BYTES(p + 4 * GPU_PAGE + 9, 3 * GPU_PAGE, 0xff);
+		EXPECT_PATTERN_AT(p + 7 * GPU_PAGE + 9, SIZE - 7 * GPU_PAGE - 9, 26,
+				  7 * GPU_PAGE + 9);
+
+		/* Nobody else sees it, and nothing of it is ever written back. */
+		EXPECT_DEVICE_PATTERN(gpu, other, SIZE, 26);
+		EXPECT_FILE_AT(fd, SIZE, 26, 0);
+		ASSERT_EQ(0, munmap(p, SIZE));
+		ASSERT_EQ(0, munmap(other, SIZE));
+		ASSERT_EQ(0, fsync(fd));
+		EXPECT_FILE_AT(fd, SIZE, 26, 0);
+		if (kind == DISK)
+			EXPECT_DISK_AT(&disk, fd, SIZE, 26, 0);
+		close(fd);
+	}
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviours 26, 86: after the copy the CPU's writes to the file reach the other pages only */
+TEST_F(file, private_write_pwrite)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t buf[2 * GPU_PAGE], *p;
+	struct disk disk;
+	int kind, fd;
+
+	DISK_OPEN(&disk);
+	memset(buf, 0x3c, sizeof(buf));
+	for (kind = 0; kind < KINDS; kind++) {
+		fd = new_file(&disk, kind, SIZE, 26);
+		p = gpu_map(SIZE, RW, MAP_PRIVATE, fd, 0);
+		EXPECT_DEVICE_PATTERN(gpu, p, SIZE, 26);
+		EXPECT_RUN(gpu, fakegpu_fill(p + GPU_PAGE, 1, 0x11));
+		EXPECT_DELTA(gpu, invalidations_useful, 0,
+			ASSERT_EQ((ssize_t)sizeof(buf), pwrite(fd, buf, sizeof(buf), GPU_PAGE)));
+		EXPECT_FAULTS(gpu, 0,
+			EXPECT_DEVICE_PATTERN(gpu, p, GPU_PAGE, 26);
+			EXPECT_DEVICE_BYTES(gpu, p + GPU_PAGE, 1, 0x11);
+			EXPECT_DEVICE_PATTERN_AT(gpu, p + GPU_PAGE + 1, GPU_PAGE - 1, 26,
+						 GPU_PAGE + 1);
+			EXPECT_DEVICE_BYTES(gpu, p + 2 * GPU_PAGE, GPU_PAGE, 0x3c));
+		ASSERT_EQ(0, munmap(p, SIZE));
+		close(fd);
+	}
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviour 81: read from a cold page cache: one fault, whatever it takes to read the disk */
+TEST_F(file, shared_read_cold)
+{
+	struct gpu *gpu = &self->gpu;
+	struct disk disk;
+	uint8_t *p;
+	int fd;
+
+	DISK_OPEN(&disk);
+	fd = new_file(&disk, DISK, SIZE, 81);
+	ASSERT_EQ(0, disk_remount(&disk, &fd))
+		TH_LOG("%s", disk.why);
+	p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_PATTERN(gpu, p, SIZE, 81));
+	/* Write permission only comes through the filesystem. */
+	EXPECT_ENTRIES(gpu, p, SIZE, 0, gpu->info.page_shift, SYSTEM);
+	ASSERT_EQ(0, munmap(p, SIZE));
+	close(fd);
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviour 81: a shared write reaches read(2) at once, and survives munmap and a new mount */
+TEST_F(file, shared_write_remount)
+{
+	struct gpu *gpu = &self->gpu;
+	struct disk disk;
+	uint8_t *p, *src;
+	int fd;
+
+	DISK_OPEN(&disk);
+	fd = new_file(&disk, DISK, SIZE, 1);
+	p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	src = gpu_map_anon(SIZE);
+	gpu_pattern(src, SIZE, 81);
+	EXPECT_FAULTS(gpu, 2, EXPECT_RUN(gpu, fakegpu_copy(p, src, SIZE)));
+	EXPECT_ENTRIES(gpu, p, SIZE, GPU_WD, gpu->info.page_shift, SYSTEM);
+	EXPECT_FILE_AT(fd, SIZE, 81, 0);
+	/* The CPU has never touched the mapping, the device has: that has to do. */
+	ASSERT_EQ(0, munmap(p, SIZE));
+	ASSERT_EQ(0, disk_remount(&disk, &fd))
+		TH_LOG("%s", disk.why);
+	EXPECT_DISK_AT(&disk, fd, SIZE, 81, 0);
+	EXPECT_FILE_AT(fd, SIZE, 81, 0);
+	p = gpu_map(SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	EXPECT_DEVICE_PATTERN(gpu, p, SIZE, 81);
+	ASSERT_EQ(0, munmap(p, SIZE));
+	close(fd);
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviour 81: the device's write to a hole of a file allocates a block there */
+TEST_F(file, shared_write_sparse)
+{
+	struct gpu *gpu = &self->gpu;
+	struct disk disk;
+	uint8_t *p;
+	int fd;
+
+	DISK_OPEN(&disk);
+	fd = disk_file(&disk);
+	ASSERT_EQ(0, ftruncate(fd, SIZE));
+	p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_BYTES(gpu, p, SIZE, 0));
+	EXPECT_ENTRIES(gpu, p, SIZE, 0, gpu->info.page_shift, SYSTEM);
+	EXPECT_FAULTS(gpu, 1, EXPECT_RUN(gpu, fakegpu_fill(p + 5 * GPU_PAGE, GPU_PAGE, ~0ULL)));
+	ASSERT_EQ(0, munmap(p, SIZE));
+	ASSERT_EQ(0, disk_remount(&disk, &fd))
+		TH_LOG("%s", disk.why);
+	EXPECT_DISK_BYTES(&disk, fd, GPU_PAGE, 5 * GPU_PAGE, 0xff);
+	EXPECT_FILE_BYTES(fd, 5 * GPU_PAGE, 0, 0);
+	EXPECT_FILE_BYTES(fd, GPU_PAGE, 5 * GPU_PAGE, 0xff);
+	EXPECT_FILE_BYTES(fd, SIZE - 6 * GPU_PAGE, 6 * GPU_PAGE, 0);
+	EXPECT_EQ(-ENODATA, disk_read(&disk, fd, 0, (uint8_t[GPU_PAGE]){ 0 }, GPU_PAGE));
+	close(fd);
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviours 81, 10: no room on the disk: the write fails as the CPU's would, reads go on */
+TEST_F(file, shared_write_no_space)
+{
+	struct gpu *gpu = &self->gpu;
+	struct disk disk;
+	uint8_t *p;
+	int fd;
+
+	DISK_OPEN(&disk);
+	fd = disk_file(&disk);
+	ASSERT_EQ(0, ftruncate(fd, SIZE));
+	p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	EXPECT_DEVICE_BYTES(gpu, p, SIZE, 0);
+	disk_fill_up(&disk);
+	EXPECT_FATAL(gpu, fakegpu_fill(p + 3, SIZE - 3, ~0ULL), EFAULT, p + 3, WRITE);
+	EXPECT_EQ(0ULL, gpu->fatal.queue.cmd_done);
+	EXPECT_FAULTS(gpu, 0, EXPECT_DEVICE_BYTES(gpu, p, SIZE, 0));
+	EXPECT_FILE_BYTES(fd, SIZE, 0, 0);
+	ASSERT_EQ(0, munmap(p, SIZE));
+	close(fd);
+	DISK_CLOSE(&disk);
+}
+
+static int flush_msync(uint8_t *p, int fd)
+{
+	(void)fd;
+	return msync(p, SIZE, MS_SYNC);
+}
+
+static int flush_fsync(uint8_t *p, int fd)
+{
+	(void)p;
+	return fsync(fd);
+}
+
+static int flush_syncfs(uint8_t *p, int fd)
+{
+	(void)p;
+	return syncfs(fd);
+}
+
+static int flush_sync(uint8_t *p, int fd)
+{
+	(void)p;
+	(void)fd;
+	sync();
+	return 0;
+}
+
+/*
+ * Behaviour 85: writeback takes write permission away; the next write of the device faults,
+ * goes through the filesystem again, makes the page dirty again and reaches the disk with the
+ * next flush. Each way to flush.
+ */
+TEST_F(file, writeback_then_write)
+{
+	static int (*const flush[])(uint8_t *p, int fd) = {
+		flush_msync, flush_fsync, flush_syncfs, flush_sync,
+	};
+	struct gpu *gpu = &self->gpu;
+	struct disk disk;
+	uint8_t *p;
+	size_t i;
+	int fd;
+
+	DISK_OPEN(&disk);
+	fd = new_file(&disk, DISK, SIZE, 85);
+	p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	for (i = 0; i < ARRAY_SIZE(flush); i++) {
+		EXPECT_FAULTS(gpu, 1,
+			EXPECT_RUN(gpu, fakegpu_fill(p, SIZE, 0x1111111111111111 * (i + 1))));
+		EXPECT_ENTRIES(gpu, p, SIZE, GPU_WD, gpu->info.page_shift, SYSTEM);
+		EXPECT_TRUE(page_dirty(p));
+		EXPECT_DELTA(gpu, pages_cleared, PAGES, ASSERT_EQ(0, flush[i](p, fd)));
+		EXPECT_FALSE(page_dirty(p));
+		EXPECT_DISK_BYTES(&disk, fd, SIZE, 0, 0x11 * (i + 1));
+
+		/* Reading needs no right to write, and gets none. */
+		EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_BYTES(gpu, p, SIZE, 0x11 * (i + 1)));
+		EXPECT_ENTRIES(gpu, p, SIZE, 0, gpu->info.page_shift, SYSTEM);
+		EXPECT_FALSE(page_dirty(p + 3 * GPU_PAGE));
+
+		EXPECT_FAULTS(gpu, 1,
+			EXPECT_RUN(gpu, fakegpu_fill(p + 3 * GPU_PAGE, GPU_PAGE, ~0ULL)));
+		EXPECT_ENTRIES(gpu, p + 3 * GPU_PAGE, GPU_PAGE, GPU_WD, gpu->info.page_shift,
+			       SYSTEM);
+		EXPECT_TRUE(page_dirty(p + 3 * GPU_PAGE));
+		EXPECT_FALSE(page_dirty(p + 4 * GPU_PAGE));
+
+		/* The flush finds one dirty page and leaves the others alone. */
+		EXPECT_DELTA(gpu, pages_cleared, 1, ASSERT_EQ(0, flush[i](p, fd)));
+		EXPECT_MAPPED(gpu, p, 3 * GPU_PAGE);
+		EXPECT_UNMAPPED(gpu, p + 3 * GPU_PAGE, GPU_PAGE);
+		EXPECT_MAPPED(gpu, p + 4 * GPU_PAGE, SIZE - 4 * GPU_PAGE);
+		EXPECT_DISK_BYTES(&disk, fd, GPU_PAGE, 3 * GPU_PAGE, 0xff);
+	}
+	ASSERT_EQ(0, munmap(p, SIZE));
+	close(fd);
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviours 85, 82: the same page twice in the mirror: writeback takes both entries */
+TEST_F(file, writeback_aliases)
+{
+	struct gpu *gpu = &self->gpu;
+	struct disk disk;
+	uint8_t *a, *b;
+	int fd;
+
+	DISK_OPEN(&disk);
+	fd = new_file(&disk, DISK, SIZE, 85);
+	a = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	b = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	EXPECT_RUN(gpu, fakegpu_fill(a, 1, 1), fakegpu_fill(b + 1, 1, 2));
+	EXPECT_ENTRIES(gpu, a, GPU_PAGE, GPU_WD, gpu->info.page_shift, SYSTEM);
+	EXPECT_ENTRIES(gpu, b, GPU_PAGE, GPU_WD, gpu->info.page_shift, SYSTEM);
+	ASSERT_EQ(0, msync(a, SIZE, MS_SYNC));
+	EXPECT_UNMAPPED(gpu, a, GPU_PAGE);
+	EXPECT_UNMAPPED(gpu, b, GPU_PAGE);
+	EXPECT_DISK_BYTES(&disk, fd, 1, 0, 1);
+	EXPECT_DISK_BYTES(&disk, fd, 1, 1, 2);
+	EXPECT_FAULTS(gpu, 1, EXPECT_RUN(gpu, fakegpu_fill(b + 2, 1, 3)));
+	ASSERT_EQ(0, msync(a, SIZE, MS_SYNC));
+	EXPECT_DISK_BYTES(&disk, fd, 1, 2, 3);
+	ASSERT_EQ(0, munmap(a, SIZE));
+	ASSERT_EQ(0, munmap(b, SIZE));
+	close(fd);
+	DISK_CLOSE(&disk);
+}
+
+struct flusher {
+	uint8_t *p;
+	volatile int stop;
+	unsigned long count;
+	bool failed;
+};
+
+static void *flusher(void *arg)
+{
+	struct flusher *f = arg;
+
+	while (!f->stop) {
+		if (msync(f->p, SIZE, MS_SYNC))
+			f->failed = true;
+		f->count++;
+		usleep(200);
+	}
+	return NULL;
+}
+
+/* Behaviours 85, 103: writeback during atomics: nothing is lost, in memory or on the disk */
+TEST_F(file, writeback_busy)
+{
+	struct gpu *gpu = &self->gpu;
+	struct drm_fakegpu_cmd cmds[2 * PAGES];
+	uint64_t want = 0, got[PAGES];
+	struct flusher f = { 0 };
+	pthread_t thread;
+	struct disk disk;
+	size_t i;
+	int fd;
+
+	DISK_OPEN(&disk);
+	fd = disk_file(&disk);
+	ASSERT_EQ(0, ftruncate(fd, SIZE));
+	f.p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	for (i = 0; i < ARRAY_SIZE(cmds); i++)
+		cmds[i] = fakegpu_atomic(f.p + i % PAGES * GPU_PAGE, 8, DRM_FAKEGPU_ATOMIC_ADD, 1,
+					 0, NULL);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, flusher, &f));
+	for (; want < 40 || (f.count < 20 && want < 2000); want += 2)
+		ASSERT_EQ(0, gpu_run(gpu, cmds, ARRAY_SIZE(cmds)))
+			TH_LOG("%s", gpu_why());
+	f.stop = 1;
+	pthread_join(thread, NULL);
+	EXPECT_FALSE(f.failed);
+	EXPECT_LE(20UL, f.count);
+	ASSERT_EQ(0, msync(f.p, SIZE, MS_SYNC));
+	for (i = 0; i < PAGES; i++) {
+		EXPECT_EQ(want, *(uint64_t *)(f.p + i * GPU_PAGE));
+		ASSERT_EQ(0, disk_read(&disk, fd, i * GPU_PAGE, &got[i], 8))
+			TH_LOG("%s", disk.why);
+		EXPECT_EQ(want, got[i]);
+	}
+	TH_LOG("%lu flushes during %llu rounds", f.count, (unsigned long long)want / 2);
+	ASSERT_EQ(0, munmap(f.p, SIZE));
+	close(fd);
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviour 85: clean pages that reclaim took are read from the disk again */
+TEST_F(file, writeback_pageout)
+{
+	struct gpu *gpu = &self->gpu;
+	struct disk disk;
+	uint8_t *p;
+	int fd;
+
+	DISK_OPEN(&disk);
+	fd = new_file(&disk, DISK, SIZE, 85);
+	p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	EXPECT_RUN(gpu, fakegpu_fill(p, SIZE, 0x4242424242424242));
+	ASSERT_EQ(0, msync(p, SIZE, MS_SYNC));
+	EXPECT_DEVICE_BYTES(gpu, p, SIZE, 0x42);
+	EXPECT_MAPPED(gpu, p, SIZE);
+	if (madvise(p, SIZE, MADV_PAGEOUT))
+		SKIP(return, "MADV_PAGEOUT: %s", strerror(errno));
+	EXPECT_FALSE(gpu_cpu_present(p));
+	EXPECT_UNMAPPED(gpu, p, SIZE);
+	EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_BYTES(gpu, p, SIZE, 0x42));
+	ASSERT_EQ(0, munmap(p, SIZE));
+	close(fd);
+	DISK_CLOSE(&disk);
+}
+
+/* What another process does while a write to our frozen disk waits. */
+static void child_works(struct proc *proc, const struct gpu_conf *conf)
+{
+	struct drm_fakegpu_cmd cmd;
+	struct gpu gpu;
+	uint8_t *p;
+
+	child_gpu(&gpu, conf);
+	p = gpu_map_anon(SIZE);
+	cmd = fakegpu_fill(p, SIZE, ~0ULL);
+	proc_say(proc, 'r');
+	CHILD_CHECK(proc_hears(proc, 'g'));
+	CHILD_CHECK(!gpu_run(&gpu, &cmd, 1));
+	CHILD_CHECK(gpu_byte_diff(p, SIZE, 0xff) == SIZE);
+	_exit(0);
+}
+
+/*
+ * Behaviour 85: a write to a frozen filesystem waits, and nobody but its own process with it.
+ * Nothing here may map memory while it waits, as the fault's service holds mmap_lock.
+ */
+TEST_F(file, frozen_write)
+{
+	struct gpu *gpu = &self->gpu;
+	struct drm_fakegpu_queue_get_state state = { 0 };
+	struct drm_fakegpu_cmd cmd;
+	struct disk disk;
+	struct proc proc;
+	uint64_t seqno;
+	uint8_t *p;
+	int fd;
+
+	DISK_OPEN(&disk);
+	fd = new_file(&disk, DISK, SIZE, 85);
+	p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	EXPECT_DEVICE_PATTERN(gpu, p, SIZE, 85);
+	if (proc_fork(&proc))
+		child_works(&proc, &variant->conf);
+	ASSERT_TRUE(proc_hears(&proc, 'r'));
+
+	ASSERT_EQ(0, disk_freeze(&disk))
+		TH_LOG("%s", disk.why);
+	cmd = fakegpu_fill(p, 8, ~0ULL);
+	EXPECT_EQ(0, fakegpu_submit(gpu->fd, gpu->queue, &cmd, 1, &seqno));
+	EXPECT_EVENTUALLY((uint32_t)DRM_FAKEGPU_QUEUE_PARKED,
+			  (fakegpu_queue_state(gpu->fd, gpu->queue, &state), state.flags));
+	proc_say(&proc, 'g');
+	EXPECT_EQ(0, proc_wait(&proc));
+	EXPECT_EQ(-ETIME, fakegpu_wait(gpu->fd, gpu->queue, seqno, 0));
+	EXPECT_FILE_AT(fd, GPU_PAGE, 85, 0);
+
+	EXPECT_EQ(0, disk_thaw(&disk));
+	EXPECT_EQ(0, fakegpu_wait(gpu->fd, gpu->queue, seqno, GPU_WAIT_NS));
+	EXPECT_FILE_BYTES(fd, 8, 0, 0xff);
+	EXPECT_FILE_AT(fd, SIZE - 8, 85, 8);
+	ASSERT_EQ(0, munmap(p, SIZE));
+	close(fd);
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviour 83: truncate below mapped pages: gone with no page too many; then zeros again */
+TEST_F(file, truncate_and_extend)
+{
+	struct gpu *gpu = &self->gpu;
+	const size_t cut = 3 * GPU_PAGE + 100, gone = 4 * GPU_PAGE;
+	struct disk disk;
+	int kind, fd;
+	uint8_t *p;
+
+	DISK_OPEN(&disk);
+	for (kind = 0; kind < KINDS; kind++) {
+		fd = new_file(&disk, kind, SIZE, 83);
+		p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+		EXPECT_RUN(gpu, fakegpu_touch(p, SIZE, GPU_PAGE, DRM_FAKEGPU_CMD_WRITE));
+		EXPECT_ENTRIES(gpu, p, SIZE, GPU_WD, gpu->info.page_shift, SYSTEM);
+
+		EXPECT_DELTA(gpu, pages_cleared, PAGES - 4, ASSERT_EQ(0, ftruncate(fd, cut)));
+		EXPECT_MAPPED(gpu, p, gone);
+		EXPECT_UNMAPPED(gpu, p + gone, SIZE - gone);
+		/* The page of the new end is the same page; its rest was zeroed in place. */
+		EXPECT_FAULTS(gpu, 0,
+			EXPECT_DEVICE_PATTERN(gpu, p, cut, 83);
+			EXPECT_DEVICE_BYTES(gpu, p + cut, gone - cut, 0));
+		EXPECT_FATAL(gpu, fakegpu_touch(p + gone, 1, 1, 0), EFAULT, p + gone, READ);
+		EXPECT_FATAL(gpu, fakegpu_fill(p + SIZE - 8, 8, 0), EFAULT, p + SIZE - 8, WRITE);
+		EXPECT_FATAL(gpu, fakegpu_checksum(p, SIZE, NULL), EFAULT, p + gone, READ);
+		EXPECT_EQ((uint64_t)gone, (uint64_t)gpu->fatal.queue.cmd_done);
+		EXPECT_UNMAPPED(gpu, p + gone, SIZE - gone);
+
+		ASSERT_EQ(0, ftruncate(fd, SIZE));
+		EXPECT_FAULTS(gpu, 1,
+			EXPECT_DEVICE_BYTES(gpu, p + gone, SIZE - gone, 0));
+		EXPECT_DEVICE_PATTERN(gpu, p, cut, 83);
+		EXPECT_DEVICE_BYTES(gpu, p + cut, SIZE - cut, 0);
+		EXPECT_RUN(gpu, fakegpu_fill(p + SIZE - 8, 8, ~0ULL));
+		EXPECT_FILE_BYTES(fd, 8, SIZE - 8, 0xff);
+		EXPECT_FILE_BYTES(fd, SIZE - 8 - cut, cut, 0);
+
+		/* All of it, with the mapping still there. */
+		EXPECT_DELTA(gpu, pages_cleared, PAGES, ASSERT_EQ(0, ftruncate(fd, 0)));
+		EXPECT_UNMAPPED(gpu, p, SIZE);
+		EXPECT_FATAL(gpu, fakegpu_touch(p, SIZE, GPU_PAGE, 0), EFAULT, p, READ);
+		ASSERT_EQ(0, munmap(p, SIZE));
+		close(fd);
+	}
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviour 83: a mapping that is longer than its file */
+TEST_F(file, behind_end)
+{
+	struct gpu *gpu = &self->gpu;
+	const size_t end = 2 * GPU_PAGE + 7, last = 3 * GPU_PAGE;
+	struct disk disk;
+	uint64_t done;
+	int kind, fd;
+	uint8_t *p;
+
+	DISK_OPEN(&disk);
+	for (kind = 0; kind < KINDS; kind++) {
+		fd = new_file(&disk, kind, end, 83);
+		p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+		EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_PATTERN(gpu, p, end, 83));
+		EXPECT_DEVICE_BYTES(gpu, p + end, last - end, 0);
+		EXPECT_UNMAPPED(gpu, p + last, SIZE - last);
+		EXPECT_FATAL(gpu, fakegpu_fill(p, SIZE, ~0ULL), EFAULT, p + last, WRITE);
+		EXPECT_EQ((uint64_t)last, (uint64_t)gpu->fatal.queue.cmd_done);
+		EXPECT_EQ(-EFAULT, fakegpu_prefetch(gpu->fd, gpu->vm, 0, p, SIZE, &done));
+		EXPECT_EQ((uint64_t)last, done);
+		EXPECT_DELTA(gpu, faults_nofault, PAGES - 3,
+			EXPECT_RUN(gpu, fakegpu_touch(p, SIZE, GPU_PAGE,
+						      DRM_FAKEGPU_CMD_NOFAULT)));
+		/* Bytes behind the end, in the last page, are nobody's. */
+		EXPECT_FILE_BYTES(fd, end, 0, 0xff);
+		EXPECT_EQ((off_t)end, lseek(fd, 0, SEEK_END));
+		ASSERT_EQ(0, munmap(p, SIZE));
+		close(fd);
+	}
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviours 83, 26: truncate takes private copies as well */
+TEST_F(file, truncate_private)
+{
+	struct gpu *gpu = &self->gpu;
+	struct disk disk;
+	int kind, fd;
+	uint8_t *p;
+
+	DISK_OPEN(&disk);
+	for (kind = 0; kind < KINDS; kind++) {
+		fd = new_file(&disk, kind, SIZE, 83);
+		p = gpu_map(SIZE, RW, MAP_PRIVATE, fd, 0);
+		EXPECT_RUN(gpu, fakegpu_fill(p, SIZE, ~0ULL));
+		EXPECT_ENTRIES(gpu, p, SIZE, GPU_WD, gpu->info.page_shift, SYSTEM);
+		EXPECT_DELTA(gpu, pages_cleared, PAGES - 2,
+			     ASSERT_EQ(0, ftruncate(fd, GPU_PAGE + 1)));
+		/* A copy that stays isn't cut: only the page cache is. */
+		EXPECT_FAULTS(gpu, 0, EXPECT_DEVICE_BYTES(gpu, p, 2 * GPU_PAGE, 0xff));
+		EXPECT_FATAL(gpu, fakegpu_fill(p, SIZE, 0), EFAULT, p + 2 * GPU_PAGE, WRITE);
+		ASSERT_EQ(0, ftruncate(fd, SIZE));
+		EXPECT_DEVICE_BYTES(gpu, p + 2 * GPU_PAGE, SIZE - 2 * GPU_PAGE, 0);
+		ASSERT_EQ(0, munmap(p, SIZE));
+		close(fd);
+	}
+	DISK_CLOSE(&disk);
+}
+
+struct truncater {
+	int fd;
+	volatile int stop;
+	unsigned long count;
+	bool failed;
+};
+
+static void *truncater(void *arg)
+{
+	uint8_t buf[GPU_PAGE];
+	struct truncater *t = arg;
+	size_t i;
+
+	memset(buf, 0x83, sizeof(buf));
+	while (!t->stop) {
+		if (ftruncate(t->fd, t->count % PAGES * GPU_PAGE) || ftruncate(t->fd, SIZE))
+			t->failed = true;
+		for (i = 0; i < PAGES; i++)
+			if (pwrite(t->fd, buf, sizeof(buf), i * GPU_PAGE) != sizeof(buf))
+				t->failed = true;
+		t->count++;
+	}
+	return NULL;
+}
+
+/* Behaviours 83, 86: truncate, extend and pwrite during reads: zeros or the file's bytes */
+TEST_F(file, truncate_busy)
+{
+	struct gpu *gpu = &self->gpu;
+	struct drm_fakegpu_cmd cmds[1 + PAGES];
+	uint8_t *dst = gpu_map_anon(SIZE);
+	struct truncater t = { 0 };
+	unsigned int round;
+	pthread_t thread;
+	struct disk disk;
+	uint32_t queue;
+	size_t i, at;
+	uint8_t *p;
+	int kind, ret;
+
+	DISK_OPEN(&disk);
+	for (kind = 0; kind < KINDS; kind++) {
+		t = (struct truncater){ .fd = new_file(&disk, kind, SIZE, 1) };
+		memset(dst, 0x83, SIZE);
+		ASSERT_EQ((ssize_t)SIZE, pwrite(t.fd, dst, SIZE, 0));
+		p = gpu_map(SIZE, RW, MAP_SHARED, t.fd, 0);
+		cmds[0] = fakegpu_touch(p, SIZE, GPU_PAGE, DRM_FAKEGPU_CMD_NOFAULT);
+		for (i = 0; i < PAGES; i++)
+			cmds[1 + i] = fakegpu_copy(dst + i * GPU_PAGE, p + i * GPU_PAGE, GPU_PAGE);
+		ASSERT_EQ(0, pthread_create(&thread, NULL, truncater, &t));
+		for (round = 0; round < 10 || (t.count < 50 && round < 1000); round++) {
+			queue = gpu_queue(gpu);
+			ret = gpu_run_on(gpu, queue, cmds, ARRAY_SIZE(cmds));
+			/* Behind the end for a moment: an error is right. */
+			ASSERT_TRUE(!ret || ret == -EIO)
+				TH_LOG("%s", gpu_why());
+			ASSERT_EQ(0, fakegpu_queue_destroy(gpu->fd, queue));
+			for (at = 0; at < SIZE; at++)
+				ASSERT_TRUE(dst[at] == 0 || dst[at] == 0x83);
+		}
+		t.stop = 1;
+		pthread_join(thread, NULL);
+		EXPECT_FALSE(t.failed);
+		EXPECT_LE(50UL, t.count);
+		EXPECT_DEVICE_BYTES(gpu, p, SIZE, 0x83);
+		EXPECT_VERIFY(gpu);
+		ASSERT_EQ(0, ftruncate(t.fd, 0));
+		EXPECT_UNMAPPED(gpu, p, SIZE);
+		ASSERT_EQ(0, munmap(p, SIZE));
+		close(t.fd);
+	}
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviour 84: a hole: whole pages go, pieces of pages are zeroed in place, edges stay */
+TEST_F(file, punch_hole)
+{
+	struct gpu *gpu = &self->gpu;
+	const size_t from = 3 * GPU_PAGE + 500, to = 9 * GPU_PAGE + 11;
+	const size_t first = 4 * GPU_PAGE, last = 9 * GPU_PAGE;
+	struct disk disk;
+	int kind, fd;
+	uint8_t *p;
+
+	DISK_OPEN(&disk);
+	for (kind = 0; kind < KINDS; kind++) {
+		fd = new_file(&disk, kind, SIZE, 84);
+		p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+		/* Clean pages: nothing has to be written back before the hole is made. */
+		EXPECT_DEVICE_PATTERN(gpu, p, SIZE, 84);
+		EXPECT_DELTA(gpu, pages_cleared, (last - first) / GPU_PAGE,
+			ASSERT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					       from, to - from)));
+		EXPECT_MAPPED(gpu, p, first);
+		EXPECT_UNMAPPED(gpu, p + first, last - first);
+		EXPECT_MAPPED(gpu, p + last, SIZE - last);
+		EXPECT_FAULTS(gpu, 0,
+			EXPECT_DEVICE_PATTERN(gpu, p, from, 84);
+			EXPECT_DEVICE_BYTES(gpu, p + from, first - from, 0);
+			EXPECT_DEVICE_BYTES(gpu, p + last, to - last, 0);
+			EXPECT_DEVICE_PATTERN_AT(gpu, p + to, SIZE - to, 84, to));
+		EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_BYTES(gpu, p + first, last - first, 0));
+
+		/* The device's write fills the hole. */
+		EXPECT_RUN(gpu, fakegpu_fill(p + first, GPU_PAGE, ~0ULL));
+		EXPECT_FILE_BYTES(fd, GPU_PAGE, first, 0xff);
+		EXPECT_FILE_BYTES(fd, last - first - GPU_PAGE, first + GPU_PAGE, 0);
+		if (kind == DISK) {
+			ASSERT_EQ(0, fsync(fd));
+			EXPECT_DISK_BYTES(&disk, fd, GPU_PAGE, first, 0xff);
+		}
+		ASSERT_EQ(0, munmap(p, SIZE));
+		close(fd);
+	}
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviour 84: a hole in what the device has just written takes what it wrote */
+TEST_F(file, punch_hole_dirty)
+{
+	struct gpu *gpu = &self->gpu;
+	const size_t first = 4 * GPU_PAGE, last = 9 * GPU_PAGE;
+	struct disk disk;
+	int kind, fd;
+	uint8_t *p;
+
+	DISK_OPEN(&disk);
+	for (kind = 0; kind < KINDS; kind++) {
+		fd = new_file(&disk, kind, SIZE, 84);
+		p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+		EXPECT_RUN(gpu, fakegpu_fill(p, SIZE, ~0ULL));
+		EXPECT_DELTA(gpu, pages_cleared, (last - first) / GPU_PAGE,
+			ASSERT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					       first, last - first)));
+		EXPECT_ENTRIES(gpu, p, first, GPU_WD, gpu->info.page_shift, SYSTEM);
+		EXPECT_UNMAPPED(gpu, p + first, last - first);
+		EXPECT_ENTRIES(gpu, p + last, SIZE - last, GPU_WD, gpu->info.page_shift, SYSTEM);
+		EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_BYTES(gpu, p + first, last - first, 0));
+		EXPECT_DEVICE_BYTES(gpu, p, first, 0xff);
+		EXPECT_DEVICE_BYTES(gpu, p + last, SIZE - last, 0xff);
+		ASSERT_EQ(0, munmap(p, SIZE));
+		close(fd);
+	}
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviours 84, 26: private copies outlive a hole in the file */
+TEST_F(file, punch_hole_private)
+{
+	struct gpu *gpu = &self->gpu;
+	struct disk disk;
+	int kind, fd;
+	uint8_t *p;
+
+	DISK_OPEN(&disk);
+	for (kind = 0; kind < KINDS; kind++) {
+		fd = new_file(&disk, kind, SIZE, 84);
+		p = gpu_map(SIZE, RW, MAP_PRIVATE, fd, 0);
+		EXPECT_DEVICE_PATTERN(gpu, p, SIZE, 84);
+		EXPECT_RUN(gpu, fakegpu_fill(p + 2 * GPU_PAGE, GPU_PAGE, ~0ULL));
+		ASSERT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, SIZE));
+		EXPECT_DEVICE_BYTES(gpu, p, 2 * GPU_PAGE, 0);
+		EXPECT_DEVICE_BYTES(gpu, p + 2 * GPU_PAGE, GPU_PAGE, 0xff);
+		EXPECT_DEVICE_BYTES(gpu, p + 3 * GPU_PAGE, SIZE - 3 * GPU_PAGE, 0);
+		ASSERT_EQ(0, munmap(p, SIZE));
+		close(fd);
+	}
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviour 84: blocks taken out of the middle: what was behind them is there now */
+TEST_F(file, collapse_range)
+{
+	struct gpu *gpu = &self->gpu;
+	const size_t at = 4 * GPU_PAGE, len = 2 * GPU_PAGE;
+	struct disk disk;
+	uint8_t *p;
+	int fd;
+
+	DISK_OPEN(&disk);
+	fd = new_file(&disk, DISK, SIZE, 84);
+	p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	EXPECT_DEVICE_PATTERN(gpu, p, SIZE, 84);
+	ASSERT_EQ(0, fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, at, len));
+	EXPECT_MAPPED(gpu, p, at);
+	EXPECT_UNMAPPED(gpu, p + at, SIZE - at);
+	EXPECT_DEVICE_PATTERN(gpu, p, at, 84);
+	EXPECT_DEVICE_PATTERN_AT(gpu, p + at, SIZE - at - len, 84, at + len);
+	EXPECT_FATAL(gpu, fakegpu_touch(p + SIZE - len, 1, 1, 0), EFAULT, p + SIZE - len, READ);
+
+	/* And put in again, as zeros. */
+	ASSERT_EQ(0, fallocate(fd, FALLOC_FL_INSERT_RANGE, at, len));
+	EXPECT_DEVICE_PATTERN(gpu, p, at, 84);
+	EXPECT_DEVICE_BYTES(gpu, p + at, len, 0);
+	EXPECT_DEVICE_PATTERN_AT(gpu, p + at + len, SIZE - at - len, 84, at + len);
+	ASSERT_EQ(0, fallocate(fd, FALLOC_FL_ZERO_RANGE, at + 5, SIZE - at - 5));
+	EXPECT_DEVICE_PATTERN(gpu, p, at, 84);
+	EXPECT_DEVICE_BYTES(gpu, p + at, SIZE - at, 0);
+	ASSERT_EQ(0, munmap(p, SIZE));
+	close(fd);
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviour 86: write(2) to a mapped page: the device sees it at once, with no event */
+TEST_F(file, pwrite_visible)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t buf[2 * GPU_PAGE], *p;
+	struct disk disk;
+	unsigned int i;
+	int kind, fd;
+
+	DISK_OPEN(&disk);
+	for (kind = 0; kind < KINDS; kind++) {
+		fd = new_file(&disk, kind, SIZE, 86);
+		p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+		EXPECT_DEVICE_PATTERN(gpu, p, SIZE, 86);
+		for (i = 0; i < 10; i++) {
+			memset(buf, i, sizeof(buf));
+			EXPECT_DELTA(gpu, invalidations_useful, 0,
+				ASSERT_EQ((ssize_t)sizeof(buf),
+					  pwrite(fd, buf, sizeof(buf), 1234)));
+			EXPECT_FAULTS(gpu, 0,
+				EXPECT_DEVICE_PATTERN(gpu, p, 1234, 86);
+				EXPECT_DEVICE_BYTES(gpu, p + 1234, sizeof(buf), i));
+		}
+		EXPECT_FAULTS(gpu, 0,
+			EXPECT_DEVICE_PATTERN_AT(gpu, p + 1234 + sizeof(buf),
+						 SIZE - 1234 - sizeof(buf), 86,
+						 1234 + sizeof(buf)));
+		ASSERT_EQ(0, munmap(p, SIZE));
+		close(fd);
+	}
+	DISK_CLOSE(&disk);
+}
+
+/* Behaviours 86, 85: direct I/O goes around the page cache, not around the device */
+TEST_F(file, pwrite_direct)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p, *buf = gpu_map_anon(SIZE);
+	struct disk disk;
+	int fd, direct;
+
+	DISK_OPEN(&disk);
+	fd = new_file(&disk, DISK, SIZE, 86);
+	direct = disk_reopen(fd, O_RDWR | O_DIRECT);
+	p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	EXPECT_DEVICE_PATTERN(gpu, p, SIZE, 86);
+	/* The page cache is thrown away, so the mirror's entries are. */
+	memset(buf, 0x71, SIZE);
+	EXPECT_DELTA(gpu, pages_cleared, 2,
+		ASSERT_EQ((ssize_t)(2 * GPU_PAGE), pwrite(direct, buf, 2 * GPU_PAGE, GPU_PAGE)));
+	EXPECT_UNMAPPED(gpu, p + GPU_PAGE, 2 * GPU_PAGE);
+	EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_BYTES(gpu, p + GPU_PAGE, 2 * GPU_PAGE, 0x71));
+
+	/* What the device wrote is flushed before the disk is read; entries become read-only. */
+	EXPECT_RUN(gpu, fakegpu_fill(p, SIZE, 0x7272727272727272));
+	ASSERT_EQ((ssize_t)SIZE, pread(direct, buf, SIZE, 0));
+	EXPECT_BYTES(buf, SIZE, 0x72);
+	EXPECT_FAULTS(gpu, 1, EXPECT_RUN(gpu, fakegpu_fill(p, SIZE, 0x7373737373737373)));
+	/* Read by the disk into memory that the device has mapped. */
+	EXPECT_DEVICE_BYTES(gpu, buf, SIZE, 0x72);
+	ASSERT_EQ((ssize_t)SIZE, pread(direct, buf, SIZE, 0));
+	EXPECT_FAULTS(gpu, 0, EXPECT_DEVICE_BYTES(gpu, buf, SIZE, 0x73));
+	ASSERT_EQ(0, munmap(p, SIZE));
+	close(direct);
+	close(fd);
+	DISK_CLOSE(&disk);
+}
+
+TEST_HARNESS_MAIN
