@@ -483,6 +483,60 @@ TEST_F(file, frozen_write)
 	DISK_CLOSE(&disk);
 }
 
+/* Waits for a frozen disk, for ever. */
+static void child_stuck(struct proc *proc, const struct gpu_conf *conf, int fd)
+{
+	struct drm_fakegpu_queue_get_state state = { 0 };
+	struct drm_fakegpu_cmd cmd;
+	struct gpu gpu;
+	uint8_t *p;
+
+	child_gpu(&gpu, conf);
+	p = gpu_map(SIZE, RW, MAP_SHARED, fd, 0);
+	cmd = fakegpu_touch(p, SIZE, GPU_PAGE, 0);
+	CHILD_CHECK(!gpu_run(&gpu, &cmd, 1));
+	proc_say(proc, 'r');
+	CHILD_CHECK(proc_hears(proc, 'g'));
+	cmd = fakegpu_fill(p, SIZE, ~0ULL);
+	CHILD_CHECK(!fakegpu_submit(gpu.fd, gpu.queue, &cmd, 1, NULL));
+	while (!(state.flags & DRM_FAKEGPU_QUEUE_PARKED))
+		CHILD_CHECK(!fakegpu_queue_state(gpu.fd, gpu.queue, &state));
+	proc_say(proc, 'p');
+	for (;;)
+		pause();
+}
+
+/* Behaviours 85, 95: killed while its device waits for a frozen disk: it ends with the thaw */
+TEST_F(file, frozen_kill)
+{
+	struct gpu *gpu = &self->gpu;
+	struct gpu_gauges before;
+	struct disk disk;
+	struct proc proc;
+	int fd;
+
+	DISK_OPEN(&disk);
+	fd = new_file(&disk, DISK, SIZE, 85);
+	EXPECT_WORKS(gpu);
+	before = gpu_gauges(gpu);
+	if (proc_fork(&proc))
+		child_stuck(&proc, &variant->conf, fd);
+	ASSERT_TRUE(proc_hears(&proc, 'r'));
+	ASSERT_EQ(0, disk_freeze(&disk))
+		TH_LOG("%s", disk.why);
+	proc_say(&proc, 'g');
+	EXPECT_TRUE(proc_hears(&proc, 'p'));
+	kill(proc.pid, SIGKILL);
+	EXPECT_WORKS(gpu);
+	EXPECT_FILE_AT(fd, SIZE, 85, 0);
+	EXPECT_EQ(0, disk_thaw(&disk));
+	EXPECT_EQ(128 + SIGKILL, proc_wait(&proc));
+	EXPECT_EQ(0, gpu_gauges_settle(gpu, &before))
+		TH_LOG("%s", gpu_why());
+	close(fd);
+	DISK_CLOSE(&disk);
+}
+
 /* Behaviour 83: truncate below mapped pages: gone with no page too many; then zeros again */
 TEST_F(file, truncate_and_extend)
 {
