@@ -6,12 +6,13 @@
 KERNEL ?= stock
 KDIR ?=
 TESTS ?=
+MUTANTS ?=
 TIMEOUT ?= 3600
 PREFIX ?= /usr/local
 DESTDIR ?=
 
 # What a target needs of these goes to it by name.
-unexport KERNEL KDIR TESTS
+unexport KERNEL KDIR TESTS MUTANTS
 MAKEFLAGS += --no-print-directory
 
 top := $(CURDIR)
@@ -23,12 +24,13 @@ ko = "$$(tools/vm/module $(module_args) --path)"
 kernel_deps = $(if $(KDIR),,'$(KERNEL)')
 build_kernel = $(if $(KDIR),:,tools/vm/build-kernel '$(KERNEL)')
 
-.PHONY: help demo test check unit lint shell kernel module tools tests install clean
+.PHONY: help demo test check unit mutants lint shell kernel module tools tests install clean
 help:
 	@echo 'Targets:'
 	@echo '  demo      build everything, boot a guest and show what fakegpu does'
 	@echo '  test      build everything and run the tests in a guest'
 	@echo '  unit      run the unit test of the page table here, with sanitizers'
+	@echo '  mutants   break the driver in many ways, one at a time, and see that tests fail'
 	@echo '  lint      check the source'
 	@echo '  check     lint, unit and test'
 	@echo '  shell     a shell in a guest with the module loaded'
@@ -43,6 +45,7 @@ help:
 	@echo '                    that is built first: debug, kcsan, or the path of your tree'
 	@echo '  KDIR=DIR          for module: a built kernel tree to build against instead'
 	@echo "  TESTS='munmap.* perm.*'  for test: only tests whose area.test matches"
+	@echo "  MUTANTS='leaf-dropped'    for mutants: only these"
 	@echo '  TIMEOUT=3600      for test and demo: seconds until a guest is given up'
 	@echo '  ACCEL=auto        tcg, kvm, or auto: kvm only where it is known to work'
 	@echo
@@ -69,6 +72,11 @@ check: lint unit test
 unit:
 	@tools/vm/deps build
 	@$(MAKE) -C tools/unit O='$(top)/build/unit' run
+
+mutants:
+	@tools/vm/deps build guest test mutants $(kernel_deps)
+	@$(MAKE) tests
+	@tools/fakegpu-test/mutants/run --kernel '$(KERNEL)' --programs $(out)/tests $(MUTANTS)
 
 lint:
 	@tools/vm/deps build lint $(kernel_deps)
