@@ -385,6 +385,24 @@ TEST_F(access, read_then_write_upgrade)
 	EXPECT_ENTRIES(gpu, p, GPU_PAGE, GPU_WD, gpu->info.page_shift, SYSTEM);
 }
 
+/* Behaviours 6, 122: a fault beside it leaves the mark that the device has written to a page */
+TEST_F(access, written_then_fault_beside)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p = gpu_map_anon(3 * GPU_PAGE);
+
+	p[GPU_PAGE] = 1;
+	EXPECT_FAULTS(gpu, 1, EXPECT_RUN(gpu, fakegpu_fill(p + GPU_PAGE, GPU_PAGE, 0)));
+	EXPECT_UNMAPPED(gpu, p, GPU_PAGE);
+	EXPECT_ENTRIES(gpu, p + GPU_PAGE, GPU_PAGE, GPU_WD, gpu->info.page_shift, SYSTEM);
+
+	/* These faults read the whole window again, and what is there already. */
+	EXPECT_FAULTS(gpu, 1, EXPECT_RUN(gpu, fakegpu_touch(p, 1, 1, 0)));
+	EXPECT_FAULTS(gpu, 1, EXPECT_RUN(gpu, fakegpu_touch(p + 2 * GPU_PAGE, 1, 1,
+							    DRM_FAKEGPU_CMD_WRITE)));
+	EXPECT_ENTRIES(gpu, p + GPU_PAGE, GPU_PAGE, GPU_WD, gpu->info.page_shift, SYSTEM);
+}
+
 /* Behaviour 7: one command over several VMAs of one window */
 TEST_F(access, multi_vma_one_command)
 {
