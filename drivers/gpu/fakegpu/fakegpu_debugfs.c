@@ -327,6 +327,7 @@ void fakegpu_debugfs_init(struct drm_minor *minor)
 	debugfs_create_file("vms", 0444, fdev->debugfs, fdev, &vms_fops);
 	debugfs_create_file("stats", 0644, fdev->debugfs, fdev, &stats_fops);
 	debugfs_create_file("verify", 0444, fdev->debugfs, fdev, &verify_fops);
+	fakegpu_race_debugfs(&fdev->race, fdev->debugfs);
 }
 
 /**

@@ -193,6 +193,7 @@ static int fakegpu_probe(struct platform_device *platform)
 		return PTR_ERR(fdev);
 	fdev->ring.size = fault_queue_size;
 	init_completion(&fdev->unplugged);
+	fakegpu_race_init(&fdev->race);
 	xa_init_flags(&fdev->vms, XA_FLAGS_ALLOC1);
 	xa_init_flags(&fdev->queues, XA_FLAGS_ALLOC1);
 	ret = drmm_add_action_or_reset(&fdev->drm, check_empty, NULL);

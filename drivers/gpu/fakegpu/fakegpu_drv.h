@@ -8,6 +8,7 @@
 #include <drm/drm_device.h>
 
 #include "fakegpu_fault.h"
+#include "fakegpu_race.h"
 #include "fakegpu_stats.h"
 
 struct dentry;
@@ -29,6 +30,8 @@ struct fakegpu_device {
 	struct fakegpu_fault_ring ring;
 	/** @stats: counters of all VMs, also those that are gone. */
 	struct fakegpu_stats stats;
+	/** @race: failures and races that tests ask for. */
+	struct fakegpu_race race;
 	/** @vms: VMs by id; its lock also protects the counts in files and VMs. */
 	struct xarray vms;
 	/** @queues: queues by id; its lock also protects the counts in files. */

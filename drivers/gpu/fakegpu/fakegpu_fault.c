@@ -22,6 +22,7 @@
 
 #include "fakegpu_fault.h"
 #include "fakegpu_interval.h"
+#include "fakegpu_race.h"
 #include "fakegpu_stats.h"
 
 static bool fault_writes(const struct fakegpu_fault *fault)
@@ -238,6 +239,20 @@ void fakegpu_fault_init(struct fakegpu_fault *fault,
 	INIT_LIST_HEAD(&fault->link);
 }
 
+/* Take a place in the device. */
+static bool ring_take(struct fakegpu_faults *faults)
+{
+	struct fakegpu_fault_ring *ring = faults->ring;
+	int size = fakegpu_race_room(faults->service.intervals->race, ring->size);
+	int used = atomic_read(&ring->used);
+
+	do {
+		if (used >= size)
+			return false;
+	} while (!atomic_try_cmpxchg(&ring->used, &used, used + 1));
+	return true;
+}
+
 /**
  * fakegpu_fault_raise - raise a device fault
  * @faults: the VM's faults
@@ -247,11 +262,9 @@ void fakegpu_fault_init(struct fakegpu_fault *fault,
  */
 void fakegpu_fault_raise(struct fakegpu_faults *faults, struct fakegpu_fault *fault)
 {
-	struct fakegpu_fault_ring *ring = faults->ring;
-
 	spin_lock(&faults->lock);
 	WARN_ON_ONCE(fault->state != FAKEGPU_FAULT_IDLE);
-	if (atomic_add_unless(&ring->used, 1, ring->size)) {
+	if (ring_take(faults)) {
 		fault->state = FAKEGPU_FAULT_QUEUED;
 		list_add_tail(&fault->link, &faults->queued);
 	} else {

@@ -41,6 +41,7 @@
 #include <linux/slab.h>
 
 #include "fakegpu_interval.h"
+#include "fakegpu_race.h"
 #include "fakegpu_stats.h"
 
 static bool broken_clear;
@@ -112,6 +113,7 @@ static void request_restore(struct fakegpu_interval *interval,
  * page table. When this returns, no engine uses, or can come to use, what lay
  * in the range (I3): engines access memory under the mirror lock. Neither
  * sleeps nor allocates (I4), so it needn't refuse a non-blockable invalidation.
+ * Only a test's hold sleeps, before anything is done, where the caller may.
  */
 static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 					const struct mmu_notifier_range *range,
@@ -130,6 +132,9 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 
 	if (READ_ONCE(broken_clear))
 		clear.last = (clear.last & PAGE_MASK) - 1;
+	if (mmu_notifier_range_blockable(range))
+		fakegpu_race_hold(intervals->race, FAKEGPU_RACE_HOLD_INVALIDATE, clear.next,
+				  clear.last);
 
 	write_lock(&mirror->lock);
 	split = mirror->leaves_split;
@@ -137,6 +142,11 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 
 	/* I2: what a service has read before this is never committed. */
 	mmu_interval_set_seq(notifier, cur_seq);
+
+	fakegpu_race_spin(intervals->race, FAKEGPU_RACE_DELAY_INVALIDATE, clear.next, clear.last);
+	if (mirror->reserve.count &&
+	    fakegpu_race_fail(intervals->race, FAKEGPU_RACE_FAIL_RESERVE, clear.next, clear.last))
+		fakegpu_mirror_stash_drain(&mirror->reserve);
 
 	while (clear.next <= clear.last && fakegpu_mirror_clear(mirror, &clear)) {
 		write_unlock(&mirror->lock);
@@ -194,6 +204,7 @@ static void intervals_work(struct work_struct *work)
 	struct fakegpu_intervals *intervals = container_of(work, struct fakegpu_intervals, work);
 	bool refill;
 
+	fakegpu_race_hold(intervals->race, FAKEGPU_RACE_HOLD_REMOVE, 0, ULONG_MAX);
 	intervals_remove_dead(intervals);
 
 	read_lock(&intervals->mirror->lock);
@@ -387,6 +398,9 @@ struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *i
 	interval->node.start = start;
 	interval->node.last = start + length - 1;
 	interval->users = 1;
+
+	if (fakegpu_race_fail(intervals->race, FAKEGPU_RACE_FAIL_INSERT, addr, addr))
+		return ERR_PTR(-ENOMEM);
 
 	/* From here on there may be callbacks; they find nothing to clear. */
 	ret = mmu_interval_notifier_insert_locked(&interval->notifier, intervals->mm, start,

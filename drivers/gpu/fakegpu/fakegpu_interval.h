@@ -19,6 +19,7 @@
 #define FAKEGPU_RESTORES		64
 
 struct fakegpu_intervals;
+struct fakegpu_race;
 struct fakegpu_stats;
 
 /**
@@ -82,6 +83,8 @@ struct fakegpu_intervals {
 	struct mm_struct *mm;
 	/** @stats: immutable. */
 	struct fakegpu_stats *stats;
+	/** @race: what tests ask for; set by the VM ahead of all else; immutable. */
+	struct fakegpu_race *race;
 	/** @wq: where @work runs; immutable. */
 	struct workqueue_struct *wq;
 	/** @scheme: one of &enum drm_fakegpu_scheme; immutable. */

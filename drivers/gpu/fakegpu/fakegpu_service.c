@@ -39,6 +39,7 @@
 #include <linux/slab.h>
 
 #include "fakegpu_interval.h"
+#include "fakegpu_race.h"
 #include "fakegpu_service.h"
 #include "fakegpu_stats.h"
 
@@ -87,6 +88,8 @@ int fakegpu_service_init(struct fakegpu_service *service, struct fakegpu_interva
 	service->stop = stop;
 	service->window_order = window_order;
 	service->timeout = msecs_to_jiffies(timeout_ms);
+	if (fakegpu_race_fail(intervals->race, FAKEGPU_RACE_FAIL_ARRAYS, 0, ULONG_MAX))
+		return -ENOMEM;
 	service->pfns = kvcalloc(pages, sizeof(*service->pfns), GFP_KERNEL);
 	service->want = kvcalloc(pages, sizeof(*service->want), GFP_KERNEL);
 	if (!service->pfns || !service->want) {
@@ -142,6 +145,8 @@ static int pass_interval(struct pass *pass)
 	if (pass->interval)
 		return 0;
 
+	if (fakegpu_race_fail(intervals->race, FAKEGPU_RACE_FAIL_INTERVAL, pass->addr, pass->addr))
+		return -ENOMEM;
 	new = fakegpu_interval_alloc();
 	if (!new)
 		return -ENOMEM;
@@ -334,6 +339,23 @@ static inline u64 mirror_entry(unsigned long pfn)
 	return fakegpu_entry_make(page_to_pfn(hmm_pfn_to_page(pfn)), pfn & HMM_PFN_WRITE);
 }
 
+/* The nodes that the commit can take; one by one if a test wants one to fail. */
+static int pass_nodes(struct pass *pass)
+{
+	struct fakegpu_service *service = pass->service;
+	struct fakegpu_intervals *intervals = service->intervals;
+	unsigned int count;
+
+	count = fakegpu_mirror_nodes_needed(intervals->mirror, pass->start, pass->last);
+	while (fakegpu_race_armed(intervals->race) && service->stash.count < count) {
+		if (fakegpu_race_fail(intervals->race, FAKEGPU_RACE_FAIL_NODE, pass->start,
+				      pass->last) ||
+		    fakegpu_mirror_stash_fill(&service->stash, service->stash.count + 1))
+			return -ENOMEM;
+	}
+	return fakegpu_mirror_stash_fill(&service->stash, count);
+}
+
 static int commit_slot(struct pass *pass, unsigned long start, unsigned long end)
 {
 	struct fakegpu_service *service = pass->service;
@@ -357,16 +379,21 @@ static int commit_slot(struct pass *pass, unsigned long start, unsigned long end
 static int pass_commit(struct pass *pass)
 {
 	struct fakegpu_mirror *mirror = pass->service->intervals->mirror;
+	struct fakegpu_race *race = pass->service->intervals->race;
 	unsigned long start = pass->start;
 	int ret = -EBUSY;
 
 	write_lock(&mirror->lock);
-	if (!fakegpu_interval_valid(pass->interval, pass->start, pass->last, pass->seq))
+	if (!fakegpu_interval_valid(pass->interval, pass->start, pass->last, pass->seq) ||
+	    fakegpu_race_fail(race, FAKEGPU_RACE_RETRY, pass->start, pass->last))
 		goto out_unlock;
 	for (;;) {
 		unsigned long last = min(start | (FAKEGPU_LEAF_SIZE - 1), pass->last);
 
-		ret = commit_slot(pass, start, last + 1);
+		if (fakegpu_race_fail(race, FAKEGPU_RACE_FAIL_COMMIT, start, last))
+			ret = -ENOMEM;
+		else
+			ret = commit_slot(pass, start, last + 1);
 		if (ret || last == pass->last)
 			break;
 		start = last + 1;
@@ -381,9 +408,9 @@ static int service_pass(struct pass *pass)
 {
 	struct fakegpu_service *service = pass->service;
 	struct mm_struct *mm = service->intervals->mm;
+	struct fakegpu_race *race = service->intervals->race;
 	struct fakegpu_request request = {};
 	struct vm_area_struct *vma;
-	unsigned int nodes;
 	int ret;
 
 	ret = pass_interval(pass);
@@ -407,11 +434,12 @@ static int service_pass(struct pass *pass)
 	if (ret)
 		goto out_put;
 
-	nodes = fakegpu_mirror_nodes_needed(service->intervals->mirror, pass->start, pass->last);
-	ret = fakegpu_mirror_stash_fill(&service->stash, nodes);
+	ret = pass_nodes(pass);
 	if (ret)
 		goto out_put;
 
+	fakegpu_race_sleep(race, FAKEGPU_RACE_DELAY_COMMIT, pass->start, pass->last);
+	fakegpu_race_hold(race, FAKEGPU_RACE_HOLD_COMMIT, pass->start, pass->last);
 	ret = pass_commit(pass);
 out_put:
 	fakegpu_interval_put(pass->interval);
@@ -446,7 +474,8 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 		.addr = addr,
 		.present_only = present_only,
 	};
-	unsigned long deadline = jiffies + service->timeout;
+	unsigned long deadline = jiffies + fakegpu_race_timeout(service->intervals->race,
+								service->timeout);
 	unsigned int retries = 0;
 	int ret;
 

@@ -13,6 +13,7 @@
 #include "fakegpu_stats.h"
 
 struct dentry;
+struct fakegpu_race;
 struct workqueue_struct;
 
 /**
@@ -20,6 +21,7 @@ struct workqueue_struct;
  * @mm: the address space; the caller is a user of it.
  * @ring: the device's room for faults.
  * @stats: the device's counters.
+ * @race: what tests ask for.
  * @wq: for the VM's workers.
  * @flags: DRM_FAKEGPU_VM_xxx.
  * @scheme: one of &enum drm_fakegpu_scheme.
@@ -31,6 +33,7 @@ struct fakegpu_vm_params {
 	struct mm_struct *mm;
 	struct fakegpu_fault_ring *ring;
 	struct fakegpu_stats *stats;
+	struct fakegpu_race *race;
 	struct workqueue_struct *wq;
 	u32 flags;
 	u32 scheme;
