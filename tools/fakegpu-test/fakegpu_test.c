@@ -214,6 +214,8 @@ struct gpu_gauges gpu_gauges(struct gpu *gpu)
 	g.pages_small = gpu_stat(gpu, "pages_small");
 	g.leaves_large = gpu_stat(gpu, "leaves_large");
 	g.faults_pending = gpu_stat(gpu, "faults_pending");
+	g.attrs = gpu_stat(gpu, "attrs");
+	g.attr_intervals = gpu_stat(gpu, "attr_intervals");
 	return g;
 }
 
@@ -230,9 +232,9 @@ int gpu_gauges_settle(struct gpu *gpu, const struct gpu_gauges *want)
 	} while (gpu_now() < end);
 
 #define PAIR(gauge) (unsigned long long)now.gauge, (unsigned long long)want->gauge
-	say_why("left behind (now, before): vms %llu %llu, queues %llu %llu, intervals %llu %llu, nodes %llu %llu, pages_small %llu %llu, leaves_large %llu %llu, faults_pending %llu %llu",
+	say_why("left behind (now, before): vms %llu %llu, queues %llu %llu, intervals %llu %llu, nodes %llu %llu, pages_small %llu %llu, leaves_large %llu %llu, faults_pending %llu %llu, attrs %llu %llu, attr_intervals %llu %llu",
 		PAIR(vms), PAIR(queues), PAIR(intervals), PAIR(nodes), PAIR(pages_small),
-		PAIR(leaves_large), PAIR(faults_pending));
+		PAIR(leaves_large), PAIR(faults_pending), PAIR(attrs), PAIR(attr_intervals));
 #undef PAIR
 	return -ETIME;
 }

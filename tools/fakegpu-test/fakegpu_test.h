@@ -81,6 +81,8 @@ struct gpu_gauges {
 	uint64_t pages_small;
 	uint64_t leaves_large;
 	uint64_t faults_pending;
+	uint64_t attrs;
+	uint64_t attr_intervals;
 };
 
 struct gpu {

@@ -22,6 +22,8 @@ union args {
 	struct drm_fakegpu_submit submit;
 	struct drm_fakegpu_wait wait;
 	struct drm_fakegpu_prefetch prefetch;
+	struct drm_fakegpu_vm_advise vm_advise;
+	struct drm_fakegpu_vm_query_attrs vm_query_attrs;
 	uint8_t bytes[256];
 };
 
@@ -29,6 +31,7 @@ union args {
 static struct drm_fakegpu_cmd nop_cmd;
 static struct drm_fakegpu_vm_run some_runs[8];
 static struct drm_fakegpu_fault_info some_faults[8];
+static struct drm_fakegpu_vm_attr_range some_attrs[8];
 static uint8_t some_page[4096] __attribute__((aligned(4096)));
 
 /* A 32-bit field: bits that must be zero, or an id. */
@@ -48,7 +51,8 @@ static const struct ioctl_case {
 } ioctls[] = {
 #define ROW(upper) .name = #upper, .nr = DRM_IOCTL_FAKEGPU_ ## upper
 	{ ROW(VM_CREATE),
-	  .mbz = { MBZ(vm_create, pad, ~0u), MBZ(vm_create, flags, ~DRM_FAKEGPU_VM_SHARED) } },
+	  .mbz = { MBZ(vm_create, pad, ~0u),
+		   MBZ(vm_create, flags, ~(DRM_FAKEGPU_VM_SHARED | DRM_FAKEGPU_VM_SCRATCH)) } },
 	{ ROW(VM_DESTROY), .vm_id = MBZ(vm_destroy, vm_id, 1),
 	  .mbz = { MBZ(vm_destroy, pad, ~0u) } },
 	{ ROW(VM_QUERY), .vm_id = MBZ(vm_query, vm_id, 1),
@@ -70,6 +74,10 @@ static const struct ioctl_case {
 	{ ROW(PREFETCH), .vm_id = MBZ(prefetch, vm_id, 1),
 	  .mbz = { MBZ(prefetch, flags,
 		       ~(DRM_FAKEGPU_PREFETCH_WRITE | DRM_FAKEGPU_PREFETCH_PRESENT)) } },
+	{ ROW(VM_ADVISE), .vm_id = MBZ(vm_advise, vm_id, 1),
+	  .mbz = { MBZ(vm_advise, flags, ~0u), MBZ(vm_advise, pad, ~0u) } },
+	{ ROW(VM_QUERY_ATTRS), .vm_id = MBZ(vm_query_attrs, vm_id, 1),
+	  .mbz = { MBZ(vm_query_attrs, flags, ~0u) } },
 #undef ROW
 };
 
@@ -98,6 +106,16 @@ static void valid(struct gpu *gpu, const struct ioctl_case *io, union args *args
 	case DRM_IOCTL_FAKEGPU_PREFETCH:
 		args->prefetch.start = fakegpu_va(some_page);
 		args->prefetch.size = GPU_PAGE;
+		break;
+	case DRM_IOCTL_FAKEGPU_VM_ADVISE:
+		args->vm_advise.start = fakegpu_va(some_page);
+		args->vm_advise.size = GPU_PAGE;
+		break;
+	case DRM_IOCTL_FAKEGPU_VM_QUERY_ATTRS:
+		args->vm_query_attrs.start = fakegpu_va(some_page);
+		args->vm_query_attrs.size = GPU_PAGE;
+		args->vm_query_attrs.ranges =
+			(struct drm_fakegpu_array)DRM_FAKEGPU_ARRAY(some_attrs, 8);
 		break;
 	}
 }
@@ -339,7 +357,7 @@ TEST_F(input, ioctl_unknown)
 	struct gpu *gpu = &self->gpu;
 	unsigned int nr;
 
-	for (nr = DRM_FAKEGPU_PREFETCH + 1; nr < DRM_COMMAND_END - DRM_COMMAND_BASE; nr++) {
+	for (nr = DRM_FAKEGPU_VM_QUERY_ATTRS + 1; nr < DRM_COMMAND_END - DRM_COMMAND_BASE; nr++) {
 		EXPECT_EQ(-EINVAL, gpu_ioctl(gpu->fd, DRM_IOWR(DRM_COMMAND_BASE + nr, union args),
 					some_page))
 			TH_LOG("%u", nr);

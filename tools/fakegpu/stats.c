@@ -34,6 +34,8 @@ static const struct stat_line {
 	{ "pages_small", "4 KiB leaves in the mirrors", true },
 	{ "leaves_large", "2 MiB leaves in the mirrors", true },
 	{ "faults_pending", "device faults that wait for service", true },
+	{ "attrs", "ranges with attributes", true },
+	{ "attr_intervals", "notifiers registered for attributes", true },
 	{ "faults", "device faults taken up", false },
 	{ "faults_fatal", "of these stopped their queue", false },
 	{ "faults_nofault", "failed accesses of NOFAULT commands", false },
@@ -48,6 +50,8 @@ static const struct stat_line {
 	{ "leaves_split", "2 MiB leaves split by a partial clear", false },
 	{ "leaves_dropped", "2 MiB leaves dropped for want of a node", false },
 	{ "slots_restored", "2 MiB slots read again after the kernel split a PMD", false },
+	{ "attrs_kept", "unmaps that left an attribute for want of a node", false },
+	{ "faults_scratch", "device faults served by the scratch page", false },
 };
 
 static int print_stats(FILE *file)

@@ -331,6 +331,40 @@ int fakegpu_vm_faults(int fd, uint32_t vm_id,
 	return 0;
 }
 
+int fakegpu_vm_advise(int fd, uint32_t vm_id, const volatile void *start, size_t size,
+		      uint32_t attr, uint64_t value)
+{
+	struct drm_fakegpu_vm_advise advise = {
+		.vm_id = vm_id,
+		.start = fakegpu_va(start),
+		.size = size,
+		.attr = attr,
+		.value = value,
+	};
+
+	return do_ioctl(fd, DRM_IOCTL_FAKEGPU_VM_ADVISE, &advise);
+}
+
+int fakegpu_vm_attrs(int fd, uint32_t vm_id, const volatile void *start, size_t size,
+		     struct drm_fakegpu_vm_attr_range *ranges, uint32_t *count,
+		     uint64_t *next)
+{
+	struct drm_fakegpu_vm_query_attrs query = {
+		.vm_id = vm_id,
+		.start = fakegpu_va(start),
+		.size = size,
+		.ranges = DRM_FAKEGPU_ARRAY(ranges, *count),
+	};
+	int ret = do_ioctl(fd, DRM_IOCTL_FAKEGPU_VM_QUERY_ATTRS, &query);
+
+	if (ret)
+		return ret;
+	*count = query.ranges.count;
+	if (next)
+		*next = query.next;
+	return 0;
+}
+
 int fakegpu_prefetch(int fd, uint32_t vm_id, uint32_t flags,
 		     const volatile void *start, size_t size, uint64_t *done)
 {

@@ -106,6 +106,34 @@ int fakegpu_vm_faults(int fd, uint32_t vm_id,
 		      uint64_t *total);
 
 /**
+ * fakegpu_vm_advise - set an attribute of a range
+ * @fd: device
+ * @vm_id: VM
+ * @start: first address, page aligned
+ * @size: bytes, a multiple of the page size
+ * @attr: DRM_FAKEGPU_ATTR_xxx; the other attributes stay as they are
+ * @value: what to set it to; 0 is the default of each
+ *
+ * On return no access by the device gets around the attribute.
+ */
+int fakegpu_vm_advise(int fd, uint32_t vm_id, const volatile void *start, size_t size,
+		      uint32_t attr, uint64_t value);
+
+/**
+ * fakegpu_vm_attrs - list the ranges with attributes; what isn't listed has none
+ * @fd: device
+ * @vm_id: VM
+ * @start: first address, page aligned
+ * @size: bytes, a multiple of the page size
+ * @ranges: receives the ranges
+ * @count: in: room in @ranges; out: ranges written
+ * @next: receives where to go on, @start + @size when all was told; may be NULL
+ */
+int fakegpu_vm_attrs(int fd, uint32_t vm_id, const volatile void *start, size_t size,
+		     struct drm_fakegpu_vm_attr_range *ranges, uint32_t *count,
+		     uint64_t *next);
+
+/**
  * fakegpu_prefetch - make mirror entries present
  * @fd: device
  * @vm_id: VM

@@ -6,18 +6,62 @@
 #include <linux/bitops.h>
 #include <linux/highmem.h>
 #include <linux/kcsan-checks.h>
+#include <linux/mm.h>
 #include <linux/string.h>
 
 #include "fakegpu_access.h"
 #include "fakegpu_mirror.h"
 
-static void *stalled(unsigned long addr, size_t size, u32 access, struct fakegpu_stall *stall)
+/* Reads see zeros whatever was written, so they never see the scratch page itself. */
+static void *scratch_map(struct fakegpu_scratch *scratch, unsigned long addr, size_t size,
+			 u32 access, size_t *lenp)
 {
+	void *p;
+
+	*lenp = min_t(size_t, size, PAGE_SIZE - offset_in_page(addr));
+	if (access == DRM_FAKEGPU_ACCESS_READ)
+		return kmap_local_page(ZERO_PAGE(0)) + offset_in_page(addr);
+	p = kmap_local_page(scratch->page) + offset_in_page(addr);
+	if (access == DRM_FAKEGPU_ACCESS_ATOMIC)
+		memset(p, 0, *lenp);
+	return p;
+}
+
+static bool scratch_granted(const struct fakegpu_scratch *scratch, unsigned long addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < min_t(unsigned int, scratch->grants, FAKEGPU_SCRATCH_PAGES); i++)
+		if (scratch->granted[i] == (addr & PAGE_MASK))
+			return true;
+	return false;
+}
+
+/**
+ * fakegpu_scratch_grant - let the access that stalled go to the scratch page
+ * @scratch: of the queue; has a page
+ * @addr: where it stalled
+ *
+ * Good until the chunk is done, as by the next one there may be memory.
+ */
+void fakegpu_scratch_grant(struct fakegpu_scratch *scratch, unsigned long addr)
+{
+	scratch->granted[scratch->grants++ % FAKEGPU_SCRATCH_PAGES] = addr & PAGE_MASK;
+}
+
+/* There is no usable entry: tell, unless somebody has looked in vain already. */
+static void *no_entry(unsigned long addr, size_t size, u32 access, size_t *lenp,
+		      struct fakegpu_stall *stall)
+{
+	if (scratch_granted(&stall->scratch, addr))
+		return scratch_map(&stall->scratch, addr, size, access, lenp);
+
 	stall->addr = addr;
 	stall->last = addr + size - 1;
 	if (stall->last < addr)
 		stall->last = ULONG_MAX;
-	stall->access = access;
+	stall->access = access == FAKEGPU_ACCESS_SIGNAL ? DRM_FAKEGPU_ACCESS_WRITE : access;
+	stall->atomic = access == DRM_FAKEGPU_ACCESS_ATOMIC || access == FAKEGPU_ACCESS_SIGNAL;
 	return NULL;
 }
 
@@ -26,9 +70,9 @@ static void *stalled(unsigned long addr, size_t size, u32 access, struct fakegpu
  * @mirror: the mirror, locked for read
  * @addr: the address
  * @size: bytes that the access needs, not zero
- * @access: one of &enum drm_fakegpu_access
+ * @access: one of &enum drm_fakegpu_access, or FAKEGPU_ACCESS_SIGNAL
  * @lenp: receives how many of them can be accessed now: up to the page's end
- * @stall: filled in if there is no usable entry
+ * @stall: filled in if there is no usable entry; says what may go to the scratch page
  *
  * The pointer is good until the mirror lock is let go of (I3, I8). A write
  * leaves its mark in the entry, from where it gets to the page when the entry
@@ -49,12 +93,13 @@ void *fakegpu_access_map(struct fakegpu_mirror *mirror, unsigned long addr, size
 
 	slot = fakegpu_mirror_lookup(mirror, addr, &shift);
 	if (!slot)
-		return stalled(addr, size, access, stall);
+		return no_entry(addr, size, access, lenp, stall);
 
 	entry = READ_ONCE(*slot);
 	if (access != DRM_FAKEGPU_ACCESS_READ) {
-		if (!(entry & FAKEGPU_ENTRY_WRITE))
-			return stalled(addr, size, access, stall);
+		if (!(entry & FAKEGPU_ENTRY_WRITE) ||
+		    ((entry & FAKEGPU_ENTRY_NOATOMIC) && access != DRM_FAKEGPU_ACCESS_WRITE))
+			return no_entry(addr, size, access, lenp, stall);
 		/* Several engines may do so at once, all under the read lock. */
 		if (!(entry & FAKEGPU_ENTRY_DIRTY))
 			set_bit(FAKEGPU_ENTRY_DIRTY_BIT, (unsigned long *)slot);

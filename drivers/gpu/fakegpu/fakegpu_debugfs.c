@@ -121,6 +121,49 @@ static int intervals_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(intervals);
 
+static const char *attr_access_name(u32 access)
+{
+	switch (access) {
+	case DRM_FAKEGPU_ATTR_ACCESS_READ_ONLY:
+		return "read_only";
+	case DRM_FAKEGPU_ATTR_ACCESS_NONE:
+		return "none";
+	default:
+		return "read_write";
+	}
+}
+
+static int attrs_show(struct seq_file *m, void *unused)
+{
+	struct fakegpu_vm *vm = m->private;
+	struct fakegpu_attr_run run;
+	unsigned long addr = 0;
+
+	seq_puts(m, "# range access atomic location window_order\n");
+	for (; fakegpu_attrs_next(&vm->attrs, addr, ULONG_MAX, &run); addr = run.last + 1) {
+		put_range(m, run.start, run.last + 1);
+		seq_printf(m, " %s %s system %u\n", attr_access_name(run.value.access),
+			   run.value.atomic == DRM_FAKEGPU_ATTR_ATOMIC_NONE ? "none" : "device",
+			   run.value.window_order);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(attrs);
+
+static int attr_intervals_show(struct seq_file *m, void *unused)
+{
+	struct fakegpu_vm *vm = m->private;
+	unsigned long addr = 0, start, last;
+
+	seq_puts(m, "# range\n");
+	for (; fakegpu_attrs_next_cover(&vm->attrs, addr, &start, &last); addr = last + 1) {
+		put_range(m, start, last + 1);
+		seq_putc(m, '\n');
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(attr_intervals);
+
 static int faults_show(struct seq_file *m, void *unused)
 {
 	struct fakegpu_vm *vm = m->private;
@@ -221,6 +264,8 @@ static void sum_gauges(struct fakegpu_device *fdev, struct fakegpu_vm_gauges *su
 		sum->nodes += gauges.nodes;
 		sum->pages_small += gauges.pages_small;
 		sum->leaves_large += gauges.leaves_large;
+		sum->attrs += gauges.attrs;
+		sum->attr_intervals += gauges.attr_intervals;
 		fakegpu_vm_put(vm);
 	}
 }
@@ -240,6 +285,8 @@ static const char *const stat_names[FAKEGPU_STAT_COUNT] = {
 	[FAKEGPU_STAT_leaves_split] = "leaves_split",
 	[FAKEGPU_STAT_leaves_dropped] = "leaves_dropped",
 	[FAKEGPU_STAT_slots_restored] = "slots_restored",
+	[FAKEGPU_STAT_attrs_kept] = "attrs_kept",
+	[FAKEGPU_STAT_faults_scratch] = "faults_scratch",
 };
 
 static int stats_show(struct seq_file *m, void *unused)
@@ -257,6 +304,8 @@ static int stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "pages_small: %llu\n", sum.pages_small);
 	seq_printf(m, "leaves_large: %llu\n", sum.leaves_large);
 	seq_printf(m, "faults_pending: %d\n", atomic_read(&fdev->ring.used));
+	seq_printf(m, "attrs: %llu\n", sum.attrs);
+	seq_printf(m, "attr_intervals: %llu\n", sum.attr_intervals);
 	for (i = 0; i < FAKEGPU_STAT_COUNT; i++)
 		seq_printf(m, "%s: %lld\n", stat_names[i],
 			   atomic64_read(&fdev->stats.value[i]));
@@ -345,6 +394,8 @@ void fakegpu_debugfs_add_vm(struct fakegpu_device *fdev, struct fakegpu_vm *vm)
 	debugfs_create_file("intervals", 0444, vm->debugfs, vm, &intervals_fops);
 	debugfs_create_file("faults", 0444, vm->debugfs, vm, &faults_fops);
 	debugfs_create_file("events", 0444, vm->debugfs, vm, &events_fops);
+	debugfs_create_file("attrs", 0444, vm->debugfs, vm, &attrs_fops);
+	debugfs_create_file("attr_intervals", 0444, vm->debugfs, vm, &attr_intervals_fops);
 }
 
 /**

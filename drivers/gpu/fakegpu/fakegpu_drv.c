@@ -35,9 +35,10 @@
 /*
  * Version of the uapi:
  *  1.0 - the first one
+ *  1.1 - VM_ADVISE and VM_QUERY_ATTRS, VM_SCRATCH
  */
 #define DRIVER_MAJOR	1
-#define DRIVER_MINOR	0
+#define DRIVER_MINOR	1
 
 #define MAX_DEVICES	16
 #define MAX_ENGINES	64
@@ -124,6 +125,8 @@ static const struct drm_ioctl_desc fakegpu_ioctls[] = {
 	FAKEGPU_IOCTL(SUBMIT, submit),
 	FAKEGPU_IOCTL(WAIT, wait),
 	FAKEGPU_IOCTL(PREFETCH, prefetch),
+	FAKEGPU_IOCTL(VM_ADVISE, vm_advise),
+	FAKEGPU_IOCTL(VM_QUERY_ATTRS, vm_query_attrs),
 };
 
 static const struct drm_driver fakegpu_driver = {

@@ -313,7 +313,7 @@ static enum step run_sem_signal(struct fakegpu_exec *exec, const struct drm_fake
 	read_lock(&exec->mirror->lock);
 	p = exec_map(exec, cmd->addr, sizeof(u64),
 		     cmd->flags & DRM_FAKEGPU_SEM_ADD ? DRM_FAKEGPU_ACCESS_ATOMIC :
-							DRM_FAKEGPU_ACCESS_WRITE, &len);
+							FAKEGPU_ACCESS_SIGNAL, &len);
 	if (p) {
 		if (cmd->flags & DRM_FAKEGPU_SEM_ADD)
 			atomic64_add_return_release(cmd->operand, (atomic64_t *)p);
@@ -530,22 +530,34 @@ enum fakegpu_exec_status fakegpu_exec_run(struct fakegpu_exec *exec)
 	unsigned int chunks;
 
 	for (chunks = 0; chunks < SLICE_CHUNKS; chunks++) {
+		enum step step;
+
 		if (exec->index == exec->count)
 			return FAKEGPU_EXEC_DONE;
 		if (READ_ONCE(*exec->cancel))
 			return FAKEGPU_EXEC_YIELD;
 
-		switch (exec_step(exec)) {
-		case STEP_STALLED:
+		step = exec_step(exec);
+		if (step == STEP_STALLED)
 			return FAKEGPU_EXEC_STALLED;
-		case STEP_BLOCKED:
+		/* What was granted was for this chunk. */
+		exec->stall.scratch.grants = 0;
+		if (step == STEP_BLOCKED)
 			return FAKEGPU_EXEC_BLOCKED;
-		default:
-			break;
-		}
 		cond_resched();
 	}
 	return exec->index == exec->count ? FAKEGPU_EXEC_DONE : FAKEGPU_EXEC_YIELD;
+}
+
+/**
+ * fakegpu_exec_polls - does the stalled access belong to a poll of memory?
+ * @exec: a stalled list of commands
+ *
+ * Return: true if the same access will be made again and again.
+ */
+bool fakegpu_exec_polls(const struct fakegpu_exec *exec)
+{
+	return exec->cmds[exec->index].opcode == DRM_FAKEGPU_OP_SEM_WAIT;
 }
 
 /**

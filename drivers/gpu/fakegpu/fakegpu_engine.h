@@ -60,6 +60,7 @@ int fakegpu_cmd_check(const struct drm_fakegpu_cmd *cmd, u64 va_end);
 void fakegpu_exec_start(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmds,
 			u32 count);
 enum fakegpu_exec_status fakegpu_exec_run(struct fakegpu_exec *exec);
+bool fakegpu_exec_polls(const struct fakegpu_exec *exec);
 bool fakegpu_exec_nofault(const struct fakegpu_exec *exec);
 void fakegpu_exec_skip(struct fakegpu_exec *exec);
 

@@ -46,22 +46,40 @@ static void log_add(struct fakegpu_fault_log *log, const struct fakegpu_fault *f
 	entry->last = fault->last;
 }
 
+/**
+ * fakegpu_fault_scratches - does the access go to the scratch page?
+ * @fault: the fault
+ * @error: how its service ended
+ *
+ * Return: true if there is no memory for it, it may use the scratch page, and
+ * isn't one that would rather be left out.
+ */
+bool fakegpu_fault_scratches(const struct fakegpu_fault *fault, int error)
+{
+	if (!fault->scratch || fault->nofault)
+		return false;
+	return error == -EFAULT || error == -EPERM || error == -EACCES || error == -EINVAL;
+}
+
 /* The worker is through with a record that it had taken. */
 static void fault_finish(struct fakegpu_faults *faults, struct fakegpu_fault *fault, int error)
 {
-	bool fatal = error && !fault->nofault && error != -ECANCELED;
+	bool scratches = fakegpu_fault_scratches(fault, error);
+	bool fatal = error && !fault->nofault && !scratches && error != -ECANCELED;
 
 	list_del_init(&fault->link);
 	atomic_dec(&faults->ring->used);
 	if (fatal)
 		fakegpu_stats_inc(faults->stats, faults_fatal);
+	else if (scratches)
+		fakegpu_stats_inc(faults->stats, faults_scratch);
 	else if (error && error != -ECANCELED)
 		fakegpu_stats_inc(faults->stats, faults_nofault);
 
 	spin_lock(&faults->lock);
 	fault->state = FAKEGPU_FAULT_IDLE;
 	log_add(&faults->log, fault, error);
-	if (fatal)
+	if (fatal || scratches)
 		log_add(&faults->fatal, fault, error);
 	spin_unlock(&faults->lock);
 
@@ -83,6 +101,7 @@ static bool batch_next(void *arg, void **pos, struct fakegpu_request *request)
 	request->start = fault->addr;
 	request->last = fault->last;
 	request->write = fault_writes(fault);
+	request->atomic = fault->atomic;
 	return true;
 }
 
@@ -176,6 +195,7 @@ static void faults_work(struct work_struct *work)
  * @faults: memory for it
  * @ring: room in the device
  * @intervals: intervals, mirror and mm to work on
+ * @attrs: what the device may do
  * @stats: where to count
  * @wq: where to service
  * @va_end: end (exclusive) of what can be accessed
@@ -185,9 +205,10 @@ static void faults_work(struct work_struct *work)
  * Return: 0 or -ENOMEM.
  */
 int fakegpu_faults_init(struct fakegpu_faults *faults, struct fakegpu_fault_ring *ring,
-			struct fakegpu_intervals *intervals, struct fakegpu_stats *stats,
-			struct workqueue_struct *wq, unsigned long va_end,
-			unsigned int window_order, unsigned int timeout_ms)
+			struct fakegpu_intervals *intervals, struct fakegpu_attrs *attrs,
+			struct fakegpu_stats *stats, struct workqueue_struct *wq,
+			unsigned long va_end, unsigned int window_order,
+			unsigned int timeout_ms)
 {
 	faults->ring = ring;
 	faults->mm = intervals->mm;
@@ -198,7 +219,7 @@ int fakegpu_faults_init(struct fakegpu_faults *faults, struct fakegpu_fault_ring
 	INIT_LIST_HEAD(&faults->queued);
 	INIT_LIST_HEAD(&faults->dropped);
 	INIT_WORK(&faults->work, faults_work);
-	return fakegpu_service_init(&faults->service, intervals, stats, &faults->stop,
+	return fakegpu_service_init(&faults->service, intervals, attrs, stats, &faults->stop,
 				    window_order, timeout_ms);
 }
 

@@ -45,8 +45,12 @@ struct fakegpu_fault {
 	u32 queue_id;
 	/** @cmd_index: for the log. */
 	u32 cmd_index;
+	/** @atomic: it needs the right to atomic operations. */
+	bool atomic;
 	/** @nofault: a failure isn't fatal. */
 	bool nofault;
+	/** @scratch: where there is no memory, a scratch page will do. */
+	bool scratch;
 	/** @seqno: for the log. */
 	u64 seqno;
 	/**
@@ -107,18 +111,21 @@ struct fakegpu_faults {
 	struct list_head dropped;
 	/** @log: all faults. */
 	struct fakegpu_fault_log log;
-	/** @fatal: fatal faults. */
+	/** @fatal: fatal faults, and those for which the scratch page is used. */
 	struct fakegpu_fault_log fatal;
 	/** @stop: the VM closes: services give up. Set once, read without a lock. */
 	bool stop;
 };
 
 int fakegpu_faults_init(struct fakegpu_faults *faults, struct fakegpu_fault_ring *ring,
-			struct fakegpu_intervals *intervals, struct fakegpu_stats *stats,
-			struct workqueue_struct *wq, unsigned long va_end,
-			unsigned int window_order, unsigned int timeout_ms);
+			struct fakegpu_intervals *intervals, struct fakegpu_attrs *attrs,
+			struct fakegpu_stats *stats, struct workqueue_struct *wq,
+			unsigned long va_end, unsigned int window_order,
+			unsigned int timeout_ms);
 void fakegpu_faults_stop(struct fakegpu_faults *faults);
 void fakegpu_faults_fini(struct fakegpu_faults *faults);
+
+bool fakegpu_fault_scratches(const struct fakegpu_fault *fault, int error);
 
 void fakegpu_fault_init(struct fakegpu_fault *fault,
 			void (*done)(struct fakegpu_fault *fault, int error));

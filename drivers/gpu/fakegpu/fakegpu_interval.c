@@ -109,6 +109,36 @@ static void request_restore(struct fakegpu_interval *interval,
 }
 
 /*
+ * Clear a range of the mirror. The lock is held, but let go of now and then; what
+ * may be committed meanwhile is the caller's concern.
+ */
+static void clear_range(struct fakegpu_intervals *intervals, struct fakegpu_mirror_clear *clear)
+{
+	struct fakegpu_mirror *mirror = intervals->mirror;
+	bool more;
+
+	lockdep_assert_held_write(&mirror->lock);
+
+	while (clear->next <= clear->last) {
+		u64 split = mirror->leaves_split, dropped = mirror->leaves_dropped;
+
+		more = fakegpu_mirror_clear(mirror, clear);
+		if (mirror->leaves_split != split)
+			fakegpu_stats_add(intervals->stats, leaves_split,
+					  mirror->leaves_split - split);
+		if (mirror->leaves_dropped != dropped)
+			fakegpu_stats_add(intervals->stats, leaves_dropped,
+					  mirror->leaves_dropped - dropped);
+		if (!more)
+			break;
+		write_unlock(&mirror->lock);
+		write_lock(&mirror->lock);
+	}
+	if (fakegpu_mirror_wants_refill(mirror))
+		queue_work(intervals->wq, &intervals->work);
+}
+
+/*
  * munmap meets the mirror here, as does every other invalidation of the CPU's
  * page table. When this returns, no engine uses, or can come to use, what lay
  * in the range (I3): engines access memory under the mirror lock. Neither
@@ -128,7 +158,6 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 		.last = min(range->end - 1, fakegpu_interval_last(interval)),
 	};
 	ktime_t time = ktime_get();
-	u64 split, dropped;
 
 	if (READ_ONCE(broken_clear))
 		clear.last = (clear.last & PAGE_MASK) - 1;
@@ -137,9 +166,6 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 				  clear.last);
 
 	write_lock(&mirror->lock);
-	split = mirror->leaves_split;
-	dropped = mirror->leaves_dropped;
-
 	/* I2: what a service has read before this is never committed. */
 	mmu_interval_set_seq(notifier, cur_seq);
 
@@ -147,11 +173,7 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 	if (mirror->reserve.count &&
 	    fakegpu_race_fail(intervals->race, FAKEGPU_RACE_FAIL_RESERVE, clear.next, clear.last))
 		fakegpu_mirror_stash_drain(&mirror->reserve);
-
-	while (clear.next <= clear.last && fakegpu_mirror_clear(mirror, &clear)) {
-		write_unlock(&mirror->lock);
-		write_lock(&mirror->lock);
-	}
+	clear_range(intervals, &clear);
 
 	fakegpu_stats_inc(intervals->stats, invalidations);
 	if (clear.pages) {
@@ -159,16 +181,9 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 		fakegpu_stats_add(intervals->stats, pages_cleared, clear.pages);
 		request_restore(interval, range);
 	}
-	if (mirror->leaves_split != split)
-		fakegpu_stats_add(intervals->stats, leaves_split, mirror->leaves_split - split);
-	if (mirror->leaves_dropped != dropped)
-		fakegpu_stats_add(intervals->stats, leaves_dropped,
-				  mirror->leaves_dropped - dropped);
 	record_event(interval, range, time, clear.pages);
 
 	interval_kill_if_empty(interval);
-	if (fakegpu_mirror_wants_refill(mirror))
-		queue_work(intervals->wq, &intervals->work);
 	write_unlock(&mirror->lock);
 	return true;
 }
@@ -453,6 +468,31 @@ bool fakegpu_interval_valid(struct fakegpu_interval *interval, unsigned long sta
 	return !interval->dead && start >= fakegpu_interval_start(interval) &&
 	       last <= fakegpu_interval_last(interval) &&
 	       !mmu_interval_read_retry(&interval->notifier, seq);
+}
+
+/**
+ * fakegpu_intervals_drop - drop the mirror entries of a range
+ * @intervals: the intervals
+ * @start: first address
+ * @last: last address (inclusive)
+ *
+ * Not for an invalidation, but because the device may no more what the entries
+ * allow: the caller made sure that such entries aren't committed any more. When
+ * this returns, no engine uses, or can come to use, one of them (I3).
+ */
+void fakegpu_intervals_drop(struct fakegpu_intervals *intervals, unsigned long start,
+			    unsigned long last)
+{
+	struct fakegpu_mirror_clear clear = { .next = start, .last = last };
+	struct interval_tree_node *node, *next;
+
+	write_lock(&intervals->mirror->lock);
+	clear_range(intervals, &clear);
+	for (node = interval_tree_iter_first(&intervals->index, start, last); node; node = next) {
+		next = interval_tree_iter_next(node, start, last);
+		interval_kill_if_empty(container_of(node, struct fakegpu_interval, node));
+	}
+	write_unlock(&intervals->mirror->lock);
 }
 
 /**

@@ -139,6 +139,8 @@ struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *i
 void fakegpu_interval_put(struct fakegpu_interval *interval);
 bool fakegpu_interval_valid(struct fakegpu_interval *interval, unsigned long start,
 			    unsigned long last, unsigned long seq);
+void fakegpu_intervals_drop(struct fakegpu_intervals *intervals, unsigned long start,
+			    unsigned long last);
 bool fakegpu_intervals_next_restore(struct fakegpu_intervals *intervals,
 				    struct fakegpu_restore *restore);
 bool fakegpu_intervals_cover(struct fakegpu_intervals *intervals, unsigned long start,

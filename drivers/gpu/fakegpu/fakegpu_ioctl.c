@@ -165,6 +165,7 @@ int fakegpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file 
 		.fault_log_size = FAKEGPU_FAULT_LOG,
 		.fault_timeout_ms = fakegpu_limits.fault_timeout_ms,
 		.debug_minor = drm->primary->index,
+		.max_attrs = FAKEGPU_MAX_ATTRS,
 	};
 
 	if (args->type != DRM_FAKEGPU_DEV_QUERY_INFO)
@@ -185,7 +186,7 @@ static int check_vm_create(const struct drm_fakegpu_vm_create *args)
 {
 	if (args->scheme != DRM_FAKEGPU_SCHEME_SLOT && args->scheme != DRM_FAKEGPU_SCHEME_MM)
 		return -EOPNOTSUPP;
-	if ((args->flags & ~DRM_FAKEGPU_VM_SHARED) || args->pad)
+	if ((args->flags & ~(DRM_FAKEGPU_VM_SHARED | DRM_FAKEGPU_VM_SCRATCH)) || args->pad)
 		return -EINVAL;
 	if (args->interval_order &&
 	    (args->scheme == DRM_FAKEGPU_SCHEME_MM ||
@@ -390,6 +391,10 @@ int fakegpu_ioctl_vm_get_state(struct drm_device *drm, void *data, struct drm_fi
 	args->leaves_split = fakegpu_stats_read(&vm->stats, leaves_split);
 	args->leaves_dropped = fakegpu_stats_read(&vm->stats, leaves_dropped);
 	args->slots_restored = fakegpu_stats_read(&vm->stats, slots_restored);
+	args->attrs = gauges.attrs;
+	args->attr_intervals = gauges.attr_intervals;
+	args->attrs_kept = fakegpu_stats_read(&vm->stats, attrs_kept);
+	args->faults_scratch = fakegpu_stats_read(&vm->stats, faults_scratch);
 	fakegpu_vm_put(vm);
 	return 0;
 }
@@ -452,6 +457,98 @@ int fakegpu_ioctl_prefetch(struct drm_device *drm, void *data, struct drm_file *
 	if (!ret)
 		ret = fakegpu_vm_prefetch(vm, args->start, args->start + args->size - 1,
 					  args->flags, &args->done);
+	fakegpu_vm_put(vm);
+	return ret;
+}
+
+/* -------------------------------------------------------------- attributes --- */
+
+static int check_attr(u32 attr, u64 value)
+{
+	switch (attr) {
+	case DRM_FAKEGPU_ATTR_ACCESS:
+		return value <= DRM_FAKEGPU_ATTR_ACCESS_NONE ? 0 : -EOPNOTSUPP;
+	case DRM_FAKEGPU_ATTR_ATOMIC:
+		return value <= DRM_FAKEGPU_ATTR_ATOMIC_NONE ? 0 : -EOPNOTSUPP;
+	case DRM_FAKEGPU_ATTR_LOCATION:
+		return value == DRM_FAKEGPU_ATTR_LOCATION_SYSTEM ? 0 : -EOPNOTSUPP;
+	case DRM_FAKEGPU_ATTR_WINDOW_ORDER:
+		if (value && (value < FAKEGPU_WINDOW_ORDER_MIN ||
+			      value > FAKEGPU_WINDOW_ORDER_MAX))
+			return -EINVAL;
+		return 0;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+int fakegpu_ioctl_vm_advise(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_fakegpu_vm_advise *args = data;
+	struct fakegpu_vm *vm;
+	int ret;
+
+	if (args->flags || args->pad)
+		return -EINVAL;
+	ret = check_attr(args->attr, args->value);
+	if (ret)
+		return ret;
+	ret = vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
+	if (ret)
+		return ret;
+	ret = check_range(vm, args->start, args->size, PAGE_SIZE);
+	if (!ret)
+		ret = fakegpu_vm_advise(vm, args->start, args->start + args->size - 1, args->attr,
+					args->value);
+	fakegpu_vm_put(vm);
+	return ret;
+}
+
+int fakegpu_ioctl_vm_query_attrs(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_fakegpu_vm_query_attrs *args = data;
+	u64 last = args->start + args->size - 1;
+	struct fakegpu_attr_run run;
+	struct fakegpu_vm *vm;
+	u32 count = 0;
+	int ret;
+
+	if (args->flags)
+		return -EINVAL;
+	ret = check_array(&args->ranges);
+	if (ret)
+		return ret;
+	ret = vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
+	if (ret)
+		return ret;
+	ret = check_range(vm, args->start, args->size, PAGE_SIZE);
+	if (ret)
+		goto out_put;
+
+	args->next = args->start;
+	while (count < args->ranges.count && args->next <= last) {
+		struct drm_fakegpu_vm_attr_range range;
+
+		if (!fakegpu_attrs_next(&vm->attrs, args->next, last, &run)) {
+			args->next = last + 1;
+			break;
+		}
+		range = (struct drm_fakegpu_vm_attr_range){
+			.start = run.start,
+			.end = (u64)run.last + 1,
+			.access = run.value.access,
+			.atomic = run.value.atomic,
+			.location = run.value.location,
+			.window_order = run.value.window_order,
+		};
+		ret = array_put(&args->ranges, count, &range, sizeof(range));
+		if (ret)
+			break;
+		count++;
+		args->next = range.end;
+	}
+	args->ranges.count = count;
+out_put:
 	fakegpu_vm_put(vm);
 	return ret;
 }

@@ -34,6 +34,8 @@ int fakegpu_ioctl_queue_get_state(struct drm_device *drm, void *data, struct drm
 int fakegpu_ioctl_submit(struct drm_device *drm, void *data, struct drm_file *file);
 int fakegpu_ioctl_wait(struct drm_device *drm, void *data, struct drm_file *file);
 int fakegpu_ioctl_prefetch(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_vm_advise(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_vm_query_attrs(struct drm_device *drm, void *data, struct drm_file *file);
 
 int fakegpu_open(struct drm_device *drm, struct drm_file *drm_file);
 void fakegpu_postclose(struct drm_device *drm, struct drm_file *drm_file);

@@ -359,7 +359,7 @@ static bool large_says(u64 large, unsigned long addr, u64 small)
 	unsigned long offset = (addr & (FAKEGPU_LEAF_SIZE - 1)) >> PAGE_SHIFT;
 
 	return fakegpu_entry_pfn(large) + offset == fakegpu_entry_pfn(small) &&
-	       !((large ^ small) & FAKEGPU_ENTRY_WRITE);
+	       !((large ^ small) & FAKEGPU_ENTRY_RIGHTS);
 }
 
 /* Small leaves over a large one: it stays if they say the same, else it is split. */

@@ -15,6 +15,10 @@
  * dma_fence's signal may wait neither for memory nor for mmap_lock, and the
  * service of a device fault needs both.
  *
+ * In a VM with DRM_FAKEGPU_VM_SCRATCH an access without memory is made good by a
+ * page of the queue's own. Where there was none is granted for the chunk that
+ * stalled, not kept in the mirror: the next chunk asks again.
+ *
  * A fatal fault stops its queue alone (I10): what it has submitted is thrown
  * away, further submissions are refused, and its state tells what and where.
  */
@@ -108,10 +112,12 @@ static void queue_park(struct fakegpu_queue *queue, struct fakegpu_job *job)
 	fault->addr = exec->stall.addr;
 	fault->last = exec->stall.last;
 	fault->access = exec->stall.access;
+	fault->atomic = exec->stall.atomic;
 	fault->queue_id = queue->id;
 	fault->cmd_index = exec->index;
 	fault->seqno = job->seqno;
 	fault->nofault = fakegpu_exec_nofault(exec);
+	fault->scratch = exec->stall.scratch.page;
 
 	spin_lock(&queue->lock);
 	queue->parked = true;
@@ -141,8 +147,12 @@ static void queue_fail(struct fakegpu_queue *queue, int error)
 static void queue_fault_done(struct fakegpu_fault *fault, int error)
 {
 	struct fakegpu_queue *queue = container_of(fault, struct fakegpu_queue, fault);
+	bool later = error == -EAGAIN;
 
-	if (error && error != -EAGAIN && error != -ECANCELED) {
+	if (fakegpu_fault_scratches(fault, error)) {
+		fakegpu_scratch_grant(&queue->exec.stall.scratch, fault->addr);
+		later = fakegpu_exec_polls(&queue->exec);
+	} else if (error && error != -EAGAIN && error != -ECANCELED) {
 		if (!fault->nofault) {
 			queue_fail(queue, error);
 			return;
@@ -157,8 +167,8 @@ static void queue_fault_done(struct fakegpu_fault *fault, int error)
 		queue->faults--;
 	spin_unlock(&queue->lock);
 
-	/* Where there was no room, there is some a tick later. */
-	queue_kick(queue, error == -EAGAIN ? 1 : 0);
+	/* Where there was no room there is some a tick later; maybe there is memory, too. */
+	queue_kick(queue, later);
 }
 
 static void queue_work_fn(struct work_struct *work)
@@ -216,6 +226,13 @@ struct fakegpu_queue *fakegpu_queue_create(struct fakegpu_vm *vm, struct workque
 	queue = kzalloc(sizeof(*queue), GFP_KERNEL);
 	if (!queue)
 		return NULL;
+	if (vm->flags & DRM_FAKEGPU_VM_SCRATCH) {
+		queue->exec.stall.scratch.page = alloc_page(GFP_KERNEL_ACCOUNT);
+		if (!queue->exec.stall.scratch.page) {
+			kfree(queue);
+			return NULL;
+		}
+	}
 
 	kref_init(&queue->ref);
 	queue->vm = vm;
@@ -233,7 +250,11 @@ struct fakegpu_queue *fakegpu_queue_create(struct fakegpu_vm *vm, struct workque
 
 static void queue_free(struct kref *ref)
 {
-	kfree(container_of(ref, struct fakegpu_queue, ref));
+	struct fakegpu_queue *queue = container_of(ref, struct fakegpu_queue, ref);
+
+	if (queue->exec.stall.scratch.page)
+		__free_page(queue->exec.stall.scratch.page);
+	kfree(queue);
 }
 
 /**

@@ -10,15 +10,17 @@
  *
  * One pass, and the only way an entry gets into the mirror (I1, I2)::
  *
+ *	check and note the attributes			under the mirror lock
  *	interval = find, or register under mmap_lock held for write
  *	seq = mmu_interval_read_begin(interval)		no lock held
  *	mmap_read_lock
- *		check the VMA, clip the window to VMA and interval
+ *		check the VMA, clip the window to VMA, interval and attributes
  *		hmm_range_fault
  *	mmap_read_unlock
  *	allocate mirror nodes
  *	mirror lock
  *		interval dead, too small, or read_retry(seq)? start again
+ *		other attributes by now? start again
  *		commit
  *	mirror unlock
  *
@@ -38,6 +40,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "fakegpu_attr.h"
 #include "fakegpu_interval.h"
 #include "fakegpu_race.h"
 #include "fakegpu_service.h"
@@ -54,6 +57,7 @@ struct pass {
 	struct fakegpu_service *service;
 	const struct fakegpu_requests *requests;
 	struct fakegpu_interval *interval;
+	struct fakegpu_attr_run attr;	/* attributes of all of the window */
 	unsigned long seq;
 	unsigned long addr;	/* must be in the window */
 	unsigned long start;	/* first address of the window */
@@ -68,6 +72,7 @@ struct pass {
  * fakegpu_service_init - allocate what the service loop works with
  * @service: memory for it
  * @intervals: intervals, mirror and mm to work on
+ * @attrs: what the device may do
  * @stats: where to count
  * @stop: when it becomes true, fakegpu_service_window() gives up
  * @window_order: log2 of the window's size in bytes, from
@@ -77,13 +82,14 @@ struct pass {
  * Return: 0 or -ENOMEM.
  */
 int fakegpu_service_init(struct fakegpu_service *service, struct fakegpu_intervals *intervals,
-			 struct fakegpu_stats *stats, const bool *stop,
-			 unsigned int window_order, unsigned int timeout_ms)
+			 struct fakegpu_attrs *attrs, struct fakegpu_stats *stats,
+			 const bool *stop, unsigned int window_order, unsigned int timeout_ms)
 {
 	size_t pages = 1UL << (window_order - PAGE_SHIFT);
 
 	memset(service, 0, sizeof(*service));
 	service->intervals = intervals;
+	service->attrs = attrs;
 	service->stats = stats;
 	service->stop = stop;
 	service->window_order = window_order;
@@ -130,6 +136,34 @@ static bool first_request(const struct pass *pass, struct fakegpu_request *reque
 	void *pos = NULL;
 
 	return !pass->present_only && pass->requests->next(pass->requests->arg, &pos, request);
+}
+
+static bool allows(const struct pass *pass, const struct fakegpu_request *request)
+{
+	return fakegpu_attr_allows(&pass->attr.value, request->write, request->atomic);
+}
+
+/* Note the attributes at pass->addr. Returns 0, or -EACCES if they forbid what is asked for. */
+static int pass_attr(struct pass *pass)
+{
+	struct fakegpu_service *service = pass->service;
+	struct fakegpu_request request = {};
+
+	read_lock(&service->intervals->mirror->lock);
+	fakegpu_attrs_find(service->attrs, pass->addr, &pass->attr);
+	read_unlock(&service->intervals->mirror->lock);
+
+	first_request(pass, &request);
+	return allows(pass, &request) ? 0 : -EACCES;
+}
+
+/* Under the mirror lock, before a commit: are the attributes still those? */
+static bool attr_valid(struct pass *pass)
+{
+	struct fakegpu_attr_run now;
+
+	fakegpu_attrs_find(pass->service->attrs, pass->start, &now);
+	return now.last >= pass->last && fakegpu_attr_equal(&now.value, &pass->attr.value);
 }
 
 /* Get hold of the interval for pass->addr. The mm has a user: us. */
@@ -193,6 +227,9 @@ static void pass_want(struct pass *pass)
 
 		if (request.start < pass->start || request.start > pass->last)
 			continue;
+		/* It gets its own service, which says no: fault nothing in for it. */
+		if (!allows(pass, &request))
+			continue;
 		last = window_index(pass, min(request.last, pass->last));
 		for (i = window_index(pass, request.start); i <= last; i++)
 			service->want[i] |= request.write ? WANT_WRITE : WANT_READ;
@@ -202,11 +239,12 @@ static void pass_want(struct pass *pass)
 	}
 }
 
-/* Set the window: what surrounds the address, within VMA and interval. */
+/* Set the window: what surrounds the address, within VMA, interval and attributes. */
 static void pass_window(struct pass *pass, struct vm_area_struct *vma)
 {
 	struct fakegpu_service *service = pass->service;
-	unsigned long mask = (1UL << service->window_order) - 1;
+	unsigned int order = pass->attr.value.window_order ?: service->window_order;
+	unsigned long mask = (1UL << min(order, service->window_order)) - 1;
 	unsigned long i;
 
 	pass->base = pass->addr & ~mask;
@@ -216,8 +254,10 @@ static void pass_window(struct pass *pass, struct vm_area_struct *vma)
 	} else {
 		pass->start = max3(pass->base, vma->vm_start,
 				   fakegpu_interval_start(pass->interval));
+		pass->start = max(pass->start, pass->attr.start);
 		pass->last = min3(pass->base + mask, vma->vm_end - 1,
 				  fakegpu_interval_last(pass->interval));
+		pass->last = min(pass->last, pass->attr.last);
 	}
 	pass_want(pass);
 
@@ -331,12 +371,19 @@ static int pass_read(struct pass *pass)
 	}
 }
 
-/* HMM's answer, in place, as mirror entries. */
-static inline u64 mirror_entry(unsigned long pfn)
+/* HMM's answer as a mirror entry, with the rights that the attributes leave. */
+static inline u64 mirror_entry(const struct pass *pass, unsigned long pfn)
 {
+	const struct fakegpu_attr_value *attr = &pass->attr.value;
+	u64 entry;
+
 	if ((pfn & (HMM_PFN_VALID | HMM_PFN_ERROR)) != HMM_PFN_VALID)
 		return 0;
-	return fakegpu_entry_make(page_to_pfn(hmm_pfn_to_page(pfn)), pfn & HMM_PFN_WRITE);
+	entry = fakegpu_entry_make(page_to_pfn(hmm_pfn_to_page(pfn)),
+				   (pfn & HMM_PFN_WRITE) && fakegpu_attr_allows(attr, true, false));
+	if (!fakegpu_attr_allows(attr, false, true))
+		entry |= FAKEGPU_ENTRY_NOATOMIC;
+	return entry;
 }
 
 /* The nodes that the commit can take; one by one if a test wants one to fail. */
@@ -366,11 +413,11 @@ static int commit_slot(struct pass *pass, unsigned long start, unsigned long end
 
 	if (count == FAKEGPU_LEAF_PAGES && proves_large(service->pfns[index]))
 		return fakegpu_mirror_map_large(mirror, &service->stash, start,
-						mirror_entry(service->pfns[index]));
+						mirror_entry(pass, service->pfns[index]));
 
 	BUILD_BUG_ON(sizeof(*service->pfns) != sizeof(u64));
 	for (i = index; i < index + count; i++)
-		service->pfns[i] = mirror_entry(service->pfns[i]);
+		service->pfns[i] = mirror_entry(pass, service->pfns[i]);
 	return fakegpu_mirror_map(mirror, &service->stash, start,
 				  (u64 *)service->pfns + index, count);
 }
@@ -385,6 +432,7 @@ static int pass_commit(struct pass *pass)
 
 	write_lock(&mirror->lock);
 	if (!fakegpu_interval_valid(pass->interval, pass->start, pass->last, pass->seq) ||
+	    !attr_valid(pass) ||
 	    fakegpu_race_fail(race, FAKEGPU_RACE_RETRY, pass->start, pass->last))
 		goto out_unlock;
 	for (;;) {
@@ -413,7 +461,14 @@ static int service_pass(struct pass *pass)
 	struct vm_area_struct *vma;
 	int ret;
 
-	ret = pass_interval(pass);
+	ret = pass_attr(pass);
+	if (ret && pass->present_only) {
+		/* Nothing is asked for, and nothing can be given. */
+		pass->last = pass->attr.last;
+		return 0;
+	}
+	if (!ret)
+		ret = pass_interval(pass);
 	if (ret)
 		return ret;
 
@@ -461,8 +516,8 @@ out_put:
  * again as long as it collides with invalidations, until the service's time is
  * over, it is stopped, or a fatal signal comes.
  *
- * Return: 0; or why the page at @addr can't be accessed: -EFAULT, -EPERM; or
- * -ETIMEDOUT, -ECANCELED, -EINTR, -ENOMEM.
+ * Return: 0; or why the page at @addr can't be accessed: -EFAULT, -EPERM,
+ * -EACCES; or -ETIMEDOUT, -ECANCELED, -EINTR, -ENOMEM.
  */
 int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 			   const struct fakegpu_requests *requests, bool present_only,

@@ -9,6 +9,7 @@
 #define FAKEGPU_WINDOW_ORDER_MIN	PAGE_SHIFT
 #define FAKEGPU_WINDOW_ORDER_MAX	(FAKEGPU_LEAF_SHIFT + 6)
 
+struct fakegpu_attrs;
 struct fakegpu_intervals;
 struct fakegpu_stats;
 
@@ -20,6 +21,8 @@ struct fakegpu_stats;
 struct fakegpu_service {
 	/** @intervals: the VM's intervals, and through them mm and mirror; immutable. */
 	struct fakegpu_intervals *intervals;
+	/** @attrs: what the device may do; immutable. */
+	struct fakegpu_attrs *attrs;
 	/** @stats: immutable. */
 	struct fakegpu_stats *stats;
 	/** @stop: set by the VM when it closes; read without a lock. */
@@ -41,11 +44,13 @@ struct fakegpu_service {
  * @start: first address.
  * @last: last address (inclusive).
  * @write: with write permission.
+ * @atomic: for atomic operations.
  */
 struct fakegpu_request {
 	unsigned long start;
 	unsigned long last;
 	bool write;
+	bool atomic;
 };
 
 /**
@@ -60,8 +65,8 @@ struct fakegpu_requests {
 };
 
 int fakegpu_service_init(struct fakegpu_service *service, struct fakegpu_intervals *intervals,
-			 struct fakegpu_stats *stats, const bool *stop,
-			 unsigned int window_order, unsigned int timeout_ms);
+			 struct fakegpu_attrs *attrs, struct fakegpu_stats *stats,
+			 const bool *stop, unsigned int window_order, unsigned int timeout_ms);
 void fakegpu_service_fini(struct fakegpu_service *service);
 
 int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,

@@ -21,6 +21,8 @@ enum fakegpu_stat {
 	FAKEGPU_STAT_leaves_split,
 	FAKEGPU_STAT_leaves_dropped,
 	FAKEGPU_STAT_slots_restored,
+	FAKEGPU_STAT_attrs_kept,
+	FAKEGPU_STAT_faults_scratch,
 	FAKEGPU_STAT_COUNT
 };
 

@@ -37,6 +37,8 @@ static void tell(struct oracle *oracle, unsigned long addr, u64 entry, const cha
 
 static void check_page(struct oracle *oracle, unsigned long addr, u64 entry, unsigned long cpu)
 {
+	struct fakegpu_attr_run run;
+
 	oracle->verdict->entries++;
 
 	if ((cpu & (HMM_PFN_VALID | HMM_PFN_ERROR)) != HMM_PFN_VALID)
@@ -45,6 +47,34 @@ static void check_page(struct oracle *oracle, unsigned long addr, u64 entry, uns
 		tell(oracle, addr, entry, "the CPU maps another page");
 	else if ((entry & FAKEGPU_ENTRY_WRITE) && !(cpu & HMM_PFN_WRITE))
 		tell(oracle, addr, entry, "the CPU's page table does not allow writes");
+
+	fakegpu_attrs_find(&oracle->vm->attrs, addr, &run);
+	if (oracle->vm->attrs.unsettled)
+		return;
+	if (!fakegpu_attr_allows(&run.value, entry & FAKEGPU_ENTRY_WRITE, false) ||
+	    (!(entry & FAKEGPU_ENTRY_NOATOMIC) &&
+	     !fakegpu_attr_allows(&run.value, false, true)))
+		tell(oracle, addr, entry, "an attribute forbids what it allows");
+}
+
+/* Would an unmap of what has attributes be heard of? */
+static void check_attrs(struct oracle *oracle)
+{
+	struct fakegpu_attrs *attrs = &oracle->vm->attrs;
+	struct fakegpu_attr_run run;
+	unsigned long addr = 0;
+
+	while (fakegpu_attrs_next(attrs, addr, ULONG_MAX, &run)) {
+		read_lock(&oracle->vm->mirror.lock);
+		fakegpu_attrs_find(attrs, run.start, &run);
+		if (!fakegpu_attr_equal(&run.value, &(struct fakegpu_attr_value){}) &&
+		    !fakegpu_attrs_covered(attrs, run.start, run.last))
+			tell(oracle, run.start, 0, "no notifier covers its attributes");
+		read_unlock(&oracle->vm->mirror.lock);
+		addr = run.last + 1;
+		if (!addr)
+			break;
+	}
 }
 
 /* Under the mirror lock, after the retry check: mirror and snapshot are of one time. */
@@ -159,6 +189,7 @@ int fakegpu_verify_vm(struct fakegpu_vm *vm, struct seq_file *m, struct fakegpu_
 	oracle->vm = vm;
 	oracle->m = m;
 	oracle->verdict = verdict;
+	check_attrs(oracle);
 
 	if (!mmget_not_zero(vm->mm)) {
 		kvfree(oracle);

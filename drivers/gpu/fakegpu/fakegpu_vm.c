@@ -11,8 +11,8 @@
  * for its own duration, so a VM doesn't keep a dead process's memory.
  *
  * Whoever uses a VM holds it by fakegpu_vm_get(). Destroying it waits until
- * they are gone, then takes it down from the top: services, intervals, mirror,
- * mm. None of the steps can fail.
+ * they are gone, then takes it down from the top: services, intervals, attributes,
+ * mirror, mm. None of the steps can fail.
  */
 
 #include <linux/mm.h>
@@ -78,8 +78,10 @@ struct fakegpu_vm *fakegpu_vm_create(const struct fakegpu_vm_params *params)
 				     params->interval_order);
 	if (ret)
 		goto err_mirror;
-	ret = fakegpu_faults_init(&vm->faults, params->ring, &vm->intervals, &vm->stats,
-				  params->wq, vm->va_end, vm->window_order, vm->timeout_ms);
+	fakegpu_attrs_init(&vm->attrs, &vm->mirror, vm->mm, &vm->stats, params->wq);
+	ret = fakegpu_faults_init(&vm->faults, params->ring, &vm->intervals, &vm->attrs,
+				  &vm->stats, params->wq, vm->va_end, vm->window_order,
+				  vm->timeout_ms);
 	if (ret)
 		goto err_mirror;
 
@@ -114,6 +116,7 @@ void fakegpu_vm_destroy(struct fakegpu_vm *vm)
 	/* Drop the last requests; there is nothing left to request for. */
 	flush_work(&vm->restore_work);
 	fakegpu_intervals_fini(&vm->intervals);
+	fakegpu_attrs_fini(&vm->attrs);
 	fakegpu_mirror_fini(&vm->mirror);
 	mmdrop(vm->mm);
 	kvfree(vm);
@@ -167,6 +170,8 @@ void fakegpu_vm_read_gauges(struct fakegpu_vm *vm, struct fakegpu_vm_gauges *gau
 	gauges->nodes = vm->mirror.nodes;
 	gauges->pages_small = vm->mirror.pages_small;
 	gauges->leaves_large = vm->mirror.leaves_large;
+	gauges->attrs = vm->attrs.count;
+	gauges->attr_intervals = vm->attrs.registered;
 	read_unlock(&vm->mirror.lock);
 }
 
@@ -183,6 +188,8 @@ static void leaf_to_run(const struct fakegpu_mirror_leaf *leaf, unsigned long ad
 		run->flags |= DRM_FAKEGPU_ENTRY_WRITE;
 	if (leaf->entry & FAKEGPU_ENTRY_DIRTY)
 		run->flags |= DRM_FAKEGPU_ENTRY_DIRTY;
+	if (leaf->entry & FAKEGPU_ENTRY_NOATOMIC)
+		run->flags |= DRM_FAKEGPU_ENTRY_NOATOMIC;
 	if (is_zero_pfn(fakegpu_entry_pfn(leaf->entry)))
 		run->where = DRM_FAKEGPU_WHERE_ZERO;
 }
@@ -280,8 +287,8 @@ static int populate_begin(struct fakegpu_vm *vm, struct fakegpu_service *service
 {
 	int ret;
 
-	ret = fakegpu_service_init(service, &vm->intervals, &vm->stats, &vm->faults.stop,
-				   vm->window_order, vm->timeout_ms);
+	ret = fakegpu_service_init(service, &vm->intervals, &vm->attrs, &vm->stats,
+				   &vm->faults.stop, vm->window_order, vm->timeout_ms);
 	if (ret)
 		return ret;
 	if (!mmget_not_zero(vm->mm)) {
@@ -332,6 +339,41 @@ void fakegpu_vm_flush_restores(struct fakegpu_vm *vm)
 }
 
 /**
+ * fakegpu_vm_advise - set an attribute of a range
+ * @vm: the VM
+ * @start: first address, page aligned
+ * @last: last address (inclusive)
+ * @attr: one of &enum drm_fakegpu_attr
+ * @value: what to set it to, checked
+ *
+ * When this returns no access gets around the attribute (I3).
+ *
+ * Return: 0; -ENOSPC if there would be too many ranges; -ESRCH if the mm is gone;
+ * -EBUSY if it collided too long with unmaps; -EINTR; -ENOMEM; -ENOENT if the VM
+ * is being destroyed.
+ */
+int fakegpu_vm_advise(struct fakegpu_vm *vm, unsigned long start, unsigned long last, u32 attr,
+		      u8 value)
+{
+	struct fakegpu_attr_change change = {
+		.start = start,
+		.last = last,
+		.attr = attr,
+		.value = value,
+		.stop = &vm->faults.stop,
+		.timeout = msecs_to_jiffies(vm->timeout_ms),
+	};
+	int ret;
+
+	ret = fakegpu_attrs_set(&vm->attrs, &change);
+	if (!ret && change.stricter) {
+		fakegpu_intervals_drop(&vm->intervals, start, last);
+		fakegpu_attrs_settled(&vm->attrs);
+	}
+	return ret == -ECANCELED ? -ENOENT : ret;
+}
+
+/**
  * fakegpu_vm_prefetch - make mirror entries present ahead of use
  * @vm: the VM
  * @start: first address
@@ -339,7 +381,7 @@ void fakegpu_vm_flush_restores(struct fakegpu_vm *vm)
  * @flags: DRM_FAKEGPU_PREFETCH_xxx
  * @done: receives the bytes handled, also on an error
  *
- * Return: 0; -EFAULT or -EPERM if the page after @done can't be accessed;
+ * Return: 0; -EFAULT, -EPERM or -EACCES if the page after @done can't be accessed;
  * -ESRCH if the mm is gone; -EBUSY if it collided too long with invalidations;
  * -EINTR; -ENOMEM; -ENOENT if the VM is being destroyed.
  */

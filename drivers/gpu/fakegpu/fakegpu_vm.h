@@ -7,6 +7,7 @@
 #include <linux/sched.h>
 #include <linux/types.h>
 
+#include "fakegpu_attr.h"
 #include "fakegpu_fault.h"
 #include "fakegpu_interval.h"
 #include "fakegpu_mirror.h"
@@ -50,6 +51,8 @@ struct fakegpu_vm {
 	struct fakegpu_mirror mirror;
 	/** @intervals: what keeps the mirror fresh. */
 	struct fakegpu_intervals intervals;
+	/** @attrs: what the device may do. */
+	struct fakegpu_attrs attrs;
 	/** @faults: device faults and their service. */
 	struct fakegpu_faults faults;
 	/** @restore_work: reads slots again; see fakegpu_interval.c. */
@@ -93,6 +96,8 @@ struct fakegpu_vm {
  * @nodes: nodes in the mirror's tree.
  * @pages_small: small leaves.
  * @leaves_large: large leaves.
+ * @attrs: ranges with attributes.
+ * @attr_intervals: notifiers registered for them.
  */
 struct fakegpu_vm_gauges {
 	u64 intervals;
@@ -100,6 +105,8 @@ struct fakegpu_vm_gauges {
 	u64 nodes;
 	u64 pages_small;
 	u64 leaves_large;
+	u64 attrs;
+	u64 attr_intervals;
 };
 
 struct fakegpu_vm *fakegpu_vm_create(const struct fakegpu_vm_params *params);
@@ -113,6 +120,8 @@ void fakegpu_vm_read_gauges(struct fakegpu_vm *vm, struct fakegpu_vm_gauges *gau
 bool fakegpu_vm_next_run(struct fakegpu_vm *vm, unsigned long addr, unsigned long last,
 			 struct drm_fakegpu_vm_run *run);
 void fakegpu_vm_flush_restores(struct fakegpu_vm *vm);
+int fakegpu_vm_advise(struct fakegpu_vm *vm, unsigned long start, unsigned long last, u32 attr,
+		      u8 value);
 int fakegpu_vm_prefetch(struct fakegpu_vm *vm, unsigned long start, unsigned long last,
 			u32 flags, u64 *done);
 

@@ -32,14 +32,17 @@ extern "C" {
  * - ``EINVAL``: a field has a value that can never work: pad not zero, unknown
  *   flag, zero size, wrong alignment, an address outside the user's half.
  * - ``EOVERFLOW``: start + size wraps around.
- * - ``EOPNOTSUPP``: this driver doesn't know the opcode, scheme or query type.
+ * - ``EOPNOTSUPP``: this driver doesn't know the opcode, scheme, query type,
+ *   attribute or value of an attribute.
  * - ``E2BIG``: more commands than &drm_fakegpu_dev_info.max_cmds, or an array
  *   element is longer than the driver's and the tail isn't zero.
  * - ``ENOENT``: this file has no object with that id.
  * - ``EPERM``: the object's VM belongs to another process (address space).
  *   As the error of a command: a write to memory that is mapped read-only.
+ * - ``EACCES``: only of a command and of PREFETCH: an attribute that VM_ADVISE
+ *   set forbids the access, whatever is mapped there.
  * - ``EBUSY``: the VM still has queues.
- * - ``ENOSPC``: too many VMs, queues or submissions in flight.
+ * - ``ENOSPC``: too many VMs, queues, submissions in flight or attribute ranges.
  * - ``EIO``: the queue had a fatal fault and executes nothing any more.
  * - ``ECANCELED``: the queue was destroyed while its work was waited for.
  * - ``ETIME``: the time given is over.
@@ -83,6 +86,10 @@ enum drm_fakegpu_ioctl_id {
 	DRM_FAKEGPU_WAIT,
 	/** @DRM_FAKEGPU_PREFETCH: Make mirror entries present ahead of use. */
 	DRM_FAKEGPU_PREFETCH,
+	/** @DRM_FAKEGPU_VM_ADVISE: Set an attribute of a range. */
+	DRM_FAKEGPU_VM_ADVISE,
+	/** @DRM_FAKEGPU_VM_QUERY_ATTRS: Read the attributes of a range. */
+	DRM_FAKEGPU_VM_QUERY_ATTRS,
 };
 
 /**
@@ -184,6 +191,10 @@ struct drm_fakegpu_dev_info {
 	__u32 fault_timeout_ms;
 	/** @debug_minor: N of the debugfs directory dri/N of this device. */
 	__u32 debug_minor;
+	/** @max_attrs: Most ranges with attributes of one VM; since 1.1. */
+	__u32 max_attrs;
+	/** @pad: Zero. */
+	__u32 pad;
 };
 
 /* ------------------------------------------------------------------- VM --- */
@@ -211,6 +222,17 @@ enum drm_fakegpu_scheme {
  * the VM still acts on the address space that created it (I9).
  */
 #define DRM_FAKEGPU_VM_SHARED		(1 << 0)
+/**
+ * DRM_FAKEGPU_VM_SCRATCH - In vm_create.flags: bad accesses go to a scratch page
+ *
+ * An access for which the memory isn't there, or that isn't allowed (EFAULT,
+ * EPERM, EACCES, EINVAL), stops no queue: a read gives zeros, what is written is
+ * thrown away, and the command goes on. Each such page of an access is counted
+ * in &drm_fakegpu_vm_get_state.faults_scratch and told by VM_GET_FAULTS. The
+ * mirror gets no entry, so the next access looks anew whether the memory is
+ * there by then. DRM_FAKEGPU_CMD_NOFAULT is stronger. Since 1.1.
+ */
+#define DRM_FAKEGPU_VM_SCRATCH		(1 << 1)
 
 /**
  * struct drm_fakegpu_vm_create - Arguments of DRM_IOCTL_FAKEGPU_VM_CREATE
@@ -251,6 +273,8 @@ struct drm_fakegpu_vm_destroy {
 #define DRM_FAKEGPU_ENTRY_WRITE		(1 << 0)
 /** DRM_FAKEGPU_ENTRY_DIRTY - In vm_run.flags: the device has written. */
 #define DRM_FAKEGPU_ENTRY_DIRTY		(1 << 1)
+/** DRM_FAKEGPU_ENTRY_NOATOMIC - In vm_run.flags: the device may do no atomics. Since 1.1. */
+#define DRM_FAKEGPU_ENTRY_NOATOMIC	(1 << 2)
 
 /**
  * enum drm_fakegpu_where - Where the memory behind a mirror entry is
@@ -367,6 +391,17 @@ struct drm_fakegpu_vm_get_state {
 	 * again after an invalidation of just that slot; see VM_QUERY.
 	 */
 	__u64 slots_restored;
+	/** @attrs: Gauge: ranges with attributes; this and the rest since 1.1. */
+	__u64 attrs;
+	/** @attr_intervals: Gauge: notifiers registered for attributes, also those to be removed. */
+	__u64 attr_intervals;
+	/**
+	 * @attrs_kept: Counter: unmaps in the middle of a range with attributes
+	 * that left it whole, as no node was in reserve; see VM_ADVISE.
+	 */
+	__u64 attrs_kept;
+	/** @faults_scratch: Counter: device faults that were served by the scratch page. */
+	__u64 faults_scratch;
 };
 
 /**
@@ -382,7 +417,7 @@ enum drm_fakegpu_access {
 };
 
 /**
- * struct drm_fakegpu_fault_info - A fatal device fault
+ * struct drm_fakegpu_fault_info - A fatal device fault, or one served by the scratch page
  */
 struct drm_fakegpu_fault_info {
 	/** @addr: The first byte that could not be accessed. */
@@ -391,20 +426,24 @@ struct drm_fakegpu_fault_info {
 	__u64 time_ns;
 	/** @seqno: The submission. */
 	__u64 seqno;
-	/** @queue_id: The queue that was stopped. */
+	/** @queue_id: The queue that was stopped (DRM_FAKEGPU_VM_SCRATCH: or went on). */
 	__u32 queue_id;
 	/** @cmd_index: Index of the command in its submission. */
 	__u32 cmd_index;
 	/** @access: One of &enum drm_fakegpu_access. */
 	__u32 access;
-	/** @error: Why, as a positive errno: EFAULT, EPERM, ESRCH, ENOMEM, ETIMEDOUT, EINVAL. */
+	/**
+	 * @error: Why, as a positive errno: EFAULT, EPERM, EACCES, ESRCH, ENOMEM,
+	 * ETIMEDOUT, EINVAL.
+	 */
 	__u32 error;
 };
 
 /**
  * struct drm_fakegpu_vm_get_faults - Arguments of DRM_IOCTL_FAKEGPU_VM_GET_FAULTS
  *
- * Gives the newest fatal faults of the VM, oldest first, and keeps them.
+ * Gives the newest fatal faults of the VM, oldest first, and keeps them. With
+ * DRM_FAKEGPU_VM_SCRATCH those that the scratch page served are among them.
  *
  * Errors: EINVAL, ENOENT, EPERM, EFAULT, ENOMEM.
  */
@@ -418,7 +457,7 @@ struct drm_fakegpu_vm_get_faults {
 	 * only asks for @total. Out: @faults.count is the number written.
 	 */
 	struct drm_fakegpu_array faults;
-	/** @total: Out: fatal faults since VM_CREATE, also those no longer remembered. */
+	/** @total: Out: such faults since VM_CREATE, also those no longer remembered. */
 	__u64 total;
 };
 
@@ -667,8 +706,8 @@ struct drm_fakegpu_wait {
  * struct drm_fakegpu_prefetch - Arguments of DRM_IOCTL_FAKEGPU_PREFETCH
  *
  * Errors: EINVAL, EOVERFLOW, ENOENT, EPERM, ESRCH, EFAULT (a hole), EPERM (a
- * write to read-only memory), EBUSY (collided too long with invalidations),
- * EINTR, ENOMEM. @done tells how far it came.
+ * write to read-only memory), EACCES (an attribute forbids it), EBUSY (collided
+ * too long with invalidations), EINTR, ENOMEM. @done tells how far it came.
  */
 struct drm_fakegpu_prefetch {
 	/** @vm_id: The VM. */
@@ -681,6 +720,151 @@ struct drm_fakegpu_prefetch {
 	__u64 size;
 	/** @done: Out: bytes from @start that were handled before an error, or @size. */
 	__u64 done;
+};
+
+/* ----------------------------------------------------------- attributes --- */
+
+/**
+ * enum drm_fakegpu_attr - Attributes of addresses
+ *
+ * All of them are 0 unless VM_ADVISE said something else.
+ */
+enum drm_fakegpu_attr {
+	/** @DRM_FAKEGPU_ATTR_ACCESS: &enum drm_fakegpu_attr_access. */
+	DRM_FAKEGPU_ATTR_ACCESS = 0,
+	/** @DRM_FAKEGPU_ATTR_ATOMIC: &enum drm_fakegpu_attr_atomic. */
+	DRM_FAKEGPU_ATTR_ATOMIC = 1,
+	/** @DRM_FAKEGPU_ATTR_LOCATION: &enum drm_fakegpu_attr_location. */
+	DRM_FAKEGPU_ATTR_LOCATION = 2,
+	/**
+	 * @DRM_FAKEGPU_ATTR_WINDOW_ORDER: log2 of the fault window's size in
+	 * bytes; 0 takes the VM's. One that is larger than the VM's has no effect.
+	 */
+	DRM_FAKEGPU_ATTR_WINDOW_ORDER = 3,
+};
+
+/**
+ * enum drm_fakegpu_attr_access - What the device may do
+ *
+ * On top of what the CPU's page table allows: it never allows more.
+ */
+enum drm_fakegpu_attr_access {
+	/** @DRM_FAKEGPU_ATTR_ACCESS_READ_WRITE: What the mapping allows. */
+	DRM_FAKEGPU_ATTR_ACCESS_READ_WRITE = 0,
+	/** @DRM_FAKEGPU_ATTR_ACCESS_READ_ONLY: Only read; a write fails with EACCES. */
+	DRM_FAKEGPU_ATTR_ACCESS_READ_ONLY = 1,
+	/** @DRM_FAKEGPU_ATTR_ACCESS_NONE: Nothing; any access fails with EACCES. */
+	DRM_FAKEGPU_ATTR_ACCESS_NONE = 2,
+};
+
+/**
+ * enum drm_fakegpu_attr_atomic - Who may do atomic operations
+ */
+enum drm_fakegpu_attr_atomic {
+	/** @DRM_FAKEGPU_ATTR_ATOMIC_DEVICE: The device, too. */
+	DRM_FAKEGPU_ATTR_ATOMIC_DEVICE = 0,
+	/**
+	 * @DRM_FAKEGPU_ATTR_ATOMIC_NONE: Not the device: ATOMIC and SEM_SIGNAL
+	 * fail with EACCES. Reads, writes, results and SEM_WAIT do not.
+	 */
+	DRM_FAKEGPU_ATTR_ATOMIC_NONE = 1,
+};
+
+/**
+ * enum drm_fakegpu_attr_location - Where the memory should be
+ */
+enum drm_fakegpu_attr_location {
+	/** @DRM_FAKEGPU_ATTR_LOCATION_SYSTEM: In system memory; there is no other yet. */
+	DRM_FAKEGPU_ATTR_LOCATION_SYSTEM = 0,
+};
+
+/**
+ * struct drm_fakegpu_vm_advise - Arguments of DRM_IOCTL_FAKEGPU_VM_ADVISE
+ *
+ * Sets one attribute of the addresses [@start, @start + @size); the others stay
+ * as they are. Attributes belong to the VM's addresses, not to what is mapped
+ * there: they can be set before anything is mapped, and no change of a mapping
+ * alters them. They die, for just the addresses in question, when the kernel
+ * tells that addresses are unmapped (``MMU_NOTIFY_UNMAP``): by munmap, by a
+ * mapping that takes their place, by mremap for the old addresses, at the end
+ * of the process. For mremap with MREMAP_DONTUNMAP and process_mrelease the
+ * kernel tells the same, though the mapping stays; and it tells nothing where
+ * nothing was mapped.
+ *
+ * When the call returns, no access by the device gets around an attribute that
+ * it made stricter: the range's mirror entries are gone, if there were any.
+ *
+ * Neighbouring ranges with the same attributes are one range. A VM may have
+ * &drm_fakegpu_dev_info.max_attrs of them; a call that would make more is
+ * refused with ENOSPC and changes nothing. An unmap in the middle of a range
+ * when there are as many as that already leaves the attributes in place, and is
+ * counted in &drm_fakegpu_vm_get_state.attrs_kept.
+ *
+ * Since 1.1. Errors: EINVAL, EOVERFLOW, EOPNOTSUPP, ENOENT, EPERM, ENOSPC,
+ * ESRCH, EBUSY (collided too long with unmaps), EINTR, ENOMEM.
+ */
+struct drm_fakegpu_vm_advise {
+	/** @vm_id: The VM. */
+	__u32 vm_id;
+	/** @flags: MBZ. */
+	__u32 flags;
+	/** @start: First address, aligned to the page size. */
+	__u64 start;
+	/** @size: Bytes, not zero, a multiple of the page size. */
+	__u64 size;
+	/** @attr: One of &enum drm_fakegpu_attr. */
+	__u32 attr;
+	/** @pad: MBZ. */
+	__u32 pad;
+	/** @value: What to set it to. */
+	__u64 value;
+};
+
+/**
+ * struct drm_fakegpu_vm_attr_range - A range whose attributes aren't all 0
+ */
+struct drm_fakegpu_vm_attr_range {
+	/** @start: First address. */
+	__u64 start;
+	/** @end: End (exclusive). */
+	__u64 end;
+	/** @access: One of &enum drm_fakegpu_attr_access. */
+	__u32 access;
+	/** @atomic: One of &enum drm_fakegpu_attr_atomic. */
+	__u32 atomic;
+	/** @location: One of &enum drm_fakegpu_attr_location. */
+	__u32 location;
+	/** @window_order: log2 of the fault window's size in bytes, or 0. */
+	__u32 window_order;
+};
+
+/**
+ * struct drm_fakegpu_vm_query_attrs - Arguments of DRM_IOCTL_FAKEGPU_VM_QUERY_ATTRS
+ *
+ * Lists the ranges with attributes in [@start, @start + @size), clipped to it,
+ * in ascending order. What isn't listed has no attributes: all are 0.
+ *
+ * Since 1.1. Errors: EINVAL, EOVERFLOW, ENOENT, EPERM, EFAULT.
+ */
+struct drm_fakegpu_vm_query_attrs {
+	/** @vm_id: The VM. */
+	__u32 vm_id;
+	/** @flags: MBZ. */
+	__u32 flags;
+	/** @start: First address, aligned to the page size. */
+	__u64 start;
+	/** @size: Bytes, not zero, a multiple of the page size. */
+	__u64 size;
+	/**
+	 * @ranges: In: where to put &struct drm_fakegpu_vm_attr_range.
+	 * Out: @ranges.count is the number written.
+	 */
+	struct drm_fakegpu_array ranges;
+	/**
+	 * @next: Out: where to go on if the array was too short, else
+	 * @start + @size.
+	 */
+	__u64 next;
 };
 
 /**
@@ -704,6 +888,8 @@ struct drm_fakegpu_prefetch {
 #define DRM_IOCTL_FAKEGPU_SUBMIT	 DRM_IOCTL_FAKEGPU(WR, SUBMIT, submit)
 #define DRM_IOCTL_FAKEGPU_WAIT		 DRM_IOCTL_FAKEGPU(WR, WAIT, wait)
 #define DRM_IOCTL_FAKEGPU_PREFETCH	 DRM_IOCTL_FAKEGPU(WR, PREFETCH, prefetch)
+#define DRM_IOCTL_FAKEGPU_VM_ADVISE	 DRM_IOCTL_FAKEGPU(WR, VM_ADVISE, vm_advise)
+#define DRM_IOCTL_FAKEGPU_VM_QUERY_ATTRS DRM_IOCTL_FAKEGPU(WR, VM_QUERY_ATTRS, vm_query_attrs)
 
 #if defined(__cplusplus)
 }
