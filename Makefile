@@ -62,7 +62,7 @@ test:
 	@$(build_kernel)
 	@$(MAKE) module tools tests KERNEL='$(KERNEL)'
 	@mkdir -p build/results
-	@$(run) --timeout '$(TIMEOUT)' --share build/results --env TESTS="$$TESTS" -- \
+	@$(run) --numa 2 --timeout '$(TIMEOUT)' --share build/results --env TESTS="$$TESTS" -- \
 		tools/fakegpu-test/run --module $(ko) --programs $(out)/tests \
 		--results 'build/results/test-$(notdir $(KERNEL)).ktap'
 test: export TESTS := $(TESTS)
