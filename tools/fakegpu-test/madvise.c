@@ -415,7 +415,6 @@ TEST_F(madvise, mlock_onfault)
 /* Another process, which advises this one on the part that it is told. */
 struct adviser {
 	struct proc proc;
-	uint8_t *p;
 };
 
 struct advice {
@@ -425,13 +424,13 @@ struct advice {
 };
 
 /* Forked before there is any memory: pages of two processes wouldn't be reclaimed. */
-static bool adviser_start(struct adviser *adviser)
+static void adviser_start(struct adviser *adviser)
 {
 	struct advice order;
 	int pidfd, ret;
 
 	if (!proc_fork(&adviser->proc))
-		return true;
+		return;
 	pidfd = syscall(SYS_pidfd_open, getppid(), 0);
 	while (!proc_recv(&adviser->proc, &order, sizeof(order))) {
 		struct iovec iov = { .iov_base = order.addr, .iov_len = order.size };
