@@ -3,6 +3,8 @@
  * Area perm: the device has the rights of the VMA, and mprotect() changes them
  * under it.
  */
+#include <pthread.h>
+
 #include "fakegpu_test.h"
 
 GPU_FIXTURE(perm);
@@ -335,7 +337,7 @@ TEST_F(perm, mprotect_page_of_window)
 }
 
 /*
- * Behaviour 20, 78: the middle of a 2 MiB page. The kernel splits the page with an event for
+ * Behaviours 20, 78: the middle of a 2 MiB page. The kernel splits the page with an event for
  * all of it; the driver brings back what is there, with the rights of now.
  */
 TEST_F(perm, mprotect_middle_huge)
@@ -367,7 +369,181 @@ TEST_F(perm, mprotect_middle_huge)
 	EXPECT_GAUGE(gpu, leaves_dropped, 0);
 }
 
-/* Behaviour 16, 116: a prefetch meets the same rights */
+/* Wait until the queue's only job is in command @index or later, or over. */
+static void reach(struct gpu *gpu, uint32_t queue, unsigned int index)
+{
+	struct drm_fakegpu_queue_get_state state;
+	int64_t end = gpu_now() + GPU_WAIT_NS;
+
+	do {
+		if (fakegpu_queue_state(gpu->fd, queue, &state) || gpu_now() > end)
+			gpu_die("the job makes no progress: command %u", state.cmd_index);
+	} while (state.cmd_index < index && !state.error && state.completed < state.submitted);
+}
+
+#define ROUNDS	40U
+#define CMDS	400U
+
+/*
+ * Behaviour 21: rights taken and given while the device writes. No write comes after mprotect()
+ * has returned; what the device reports as done is done, and what not isn't.
+ */
+TEST_F(perm, mprotect_toggle_atomic)
+{
+	struct gpu *gpu = &self->gpu;
+	volatile uint64_t *word = gpu_map_anon(GPU_PAGE);
+	struct drm_fakegpu_queue_get_state state;
+	struct drm_fakegpu_cmd cmds[CMDS];
+	uint64_t seed = 21, rand = seed, sum;
+	unsigned int round, i, stopped = 0;
+	int ret;
+
+	TH_LOG("seed %ju", (uintmax_t)seed);
+	for (i = 0; i < CMDS; i++)
+		cmds[i] = fakegpu_atomic(word, 8, DRM_FAKEGPU_ATOMIC_ADD, 1, 0, NULL);
+	for (round = 0; round < ROUNDS; round++) {
+		uint32_t queue = gpu_queue(gpu);
+
+		*word = 0;
+		ASSERT_EQ(0, fakegpu_submit(gpu->fd, queue, cmds, CMDS, NULL));
+		reach(gpu, queue, 1 + gpu_rand(&rand) % 50);
+		ASSERT_EQ(0, mprotect((void *)word, GPU_PAGE, PROT_READ));
+		sum = *word;
+		/* Time for the device to do what it must not. */
+		EXPECT_WORKS(gpu);
+		ASSERT_EQ(sum, *word);
+		ret = fakegpu_wait(gpu->fd, queue, 1, GPU_WAIT_NS);
+		ASSERT_EQ(sum, *word);
+		ASSERT_EQ(0, fakegpu_queue_state(gpu->fd, queue, &state));
+		if (ret) {
+			ASSERT_EQ(-EIO, ret);
+			ASSERT_EQ((uint32_t)EPERM, state.error);
+			ASSERT_EQ(fakegpu_va(word), (uint64_t)state.fault_addr);
+			ASSERT_EQ(sum, (uint64_t)state.cmd_index);
+			stopped++;
+		} else {
+			ASSERT_EQ((uint64_t)CMDS, sum);
+		}
+		ASSERT_EQ(0, mprotect((void *)word, GPU_PAGE, PROT_READ | PROT_WRITE));
+		/* What was refused isn't made up for. */
+		EXPECT_WORKS(gpu);
+		ASSERT_EQ(sum, *word);
+		ASSERT_EQ(0, fakegpu_queue_destroy(gpu->fd, queue));
+	}
+	TH_LOG("%u of %u jobs were stopped while running", stopped, round);
+	EXPECT_LT(0, stopped);
+}
+
+/* Behaviour 21: the same with writes of many pages: exact up to the fault's address */
+TEST_F(perm, mprotect_toggle_fill)
+{
+	struct gpu *gpu = &self->gpu;
+	const size_t size = 32 * GPU_PAGE;
+	uint8_t *p = gpu_map_anon(size);
+	struct drm_fakegpu_queue_get_state state;
+	struct drm_fakegpu_cmd cmds[CMDS];
+	uint64_t seed = 22, rand = seed;
+	unsigned int round, i, stopped = 0;
+	uint32_t crc;
+	size_t at;
+	int ret;
+
+	TH_LOG("seed %ju", (uintmax_t)seed);
+	for (i = 0; i < CMDS; i++)
+		cmds[i] = fakegpu_fill(p, size, i + 1);
+	for (round = 0; round < ROUNDS / 2; round++) {
+		uint32_t queue = gpu_queue(gpu);
+
+		memset(p, 0, size);
+		ASSERT_EQ(0, fakegpu_submit(gpu->fd, queue, cmds, CMDS, NULL));
+		reach(gpu, queue, 1 + gpu_rand(&rand) % 20);
+		ASSERT_EQ(0, mprotect(p, size, PROT_READ));
+		crc = gpu_crc(p, size);
+		EXPECT_WORKS(gpu);
+		ret = fakegpu_wait(gpu->fd, queue, 1, GPU_WAIT_NS);
+		ASSERT_EQ(crc, gpu_crc(p, size));
+		ASSERT_EQ(0, fakegpu_queue_state(gpu->fd, queue, &state));
+		if (ret) {
+			ASSERT_EQ(-EIO, ret);
+			ASSERT_EQ((uint32_t)EPERM, state.error);
+			ASSERT_EQ(fakegpu_va(p) + state.cmd_done, (uint64_t)state.fault_addr);
+			stopped++;
+		}
+		for (at = 0; at < size; at += 8) {
+			/* The FILL that was stopped wrote all below the fault. */
+			uint64_t want = !ret ? CMDS : at < state.cmd_done ? state.cmd_index + 1 :
+								    state.cmd_index;
+
+			ASSERT_EQ(want, *(uint64_t *)(p + at))
+				TH_LOG("round %u, offset %zu", round, at);
+		}
+		ASSERT_EQ(0, mprotect(p, size, PROT_READ | PROT_WRITE));
+		ASSERT_EQ(0, fakegpu_queue_destroy(gpu->fd, queue));
+	}
+	TH_LOG("%u of %u jobs were stopped while running", stopped, round);
+	EXPECT_LT(0, stopped);
+}
+
+struct toggle {
+	void *p;
+	size_t size;
+	volatile bool stop;
+	volatile unsigned int count;
+};
+
+static void *toggle(void *arg)
+{
+	struct toggle *t = arg;
+
+	while (!t->stop) {
+		if (mprotect(t->p, t->size, PROT_READ) ||
+		    mprotect(t->p, t->size, PROT_READ | PROT_WRITE))
+			gpu_die("mprotect: %s", strerror(errno));
+		t->count++;
+	}
+	return NULL;
+}
+
+/* Behaviour 21: in a loop of its own: each command succeeds or has EPERM, and says which */
+TEST_F(perm, mprotect_toggle_loop)
+{
+	struct gpu *gpu = &self->gpu;
+	volatile uint64_t *word = gpu_map_anon(GPU_PAGE);
+	struct toggle t = { .p = (void *)word, .size = GPU_PAGE };
+	struct drm_fakegpu_queue_get_state state;
+	struct drm_fakegpu_cmd cmds[50];
+	uint64_t done = 0;
+	unsigned int round, i, stopped = 0;
+	pthread_t thread;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(cmds); i++)
+		cmds[i] = fakegpu_atomic(word, 8, DRM_FAKEGPU_ATOMIC_ADD, 1, 0, NULL);
+	*word = 0;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, toggle, &t));
+	EXPECT_EVENTUALLY(true, t.count > 2);
+	for (round = 0; round < 100; round++) {
+		uint32_t queue = gpu_queue(gpu);
+
+		ret = gpu_run_on(gpu, queue, cmds, ARRAY_SIZE(cmds));
+		ASSERT_EQ(0, fakegpu_queue_state(gpu->fd, queue, &state));
+		if (ret) {
+			EXPECT_EQ(-EIO, ret);
+			EXPECT_EQ((uint32_t)EPERM, state.error);
+			stopped++;
+		}
+		done += ret ? state.cmd_index : ARRAY_SIZE(cmds);
+		ASSERT_EQ(done, *word)
+			TH_LOG("round %u: %s", round, gpu_why());
+		ASSERT_EQ(0, fakegpu_queue_destroy(gpu->fd, queue));
+	}
+	t.stop = true;
+	pthread_join(thread, NULL);
+	TH_LOG("%u of %u jobs were stopped, %u toggles", stopped, round, t.count);
+	EXPECT_DEVICE_CRC(gpu, word, 8, gpu_crc(&done, 8));
+}
+
+/* Behaviours 16, 116: a prefetch meets the same rights */
 TEST_F(perm, prefetch_rights)
 {
 	struct gpu *gpu = &self->gpu;
