@@ -323,4 +323,249 @@ TEST_F(fork, busy)
 	}
 }
 
+/* Behaviour 64: after fork(): shared memory that the device writes while the child reads */
+TEST_F(fork, child_reads_during)
+{
+	struct gpu *gpu = &self->gpu;
+	volatile uint64_t *p = gpu_map(SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+				       -1, 0);
+	struct drm_fakegpu_cmd cmds[200];
+	uint64_t seqno = 0;
+	struct proc child;
+	unsigned int i;
+
+	for (i = 0; i < 200; i++)
+		cmds[i] = fakegpu_fill(p, SIZE, i + 1);
+	if (proc_fork(&child)) {
+		uint64_t low = 0, high;
+
+		/* FILL works upwards: who reads downwards never sees newer above older. */
+		while (low < 200) {
+			high = p[SIZE / 8 - 1];
+			low = p[0];
+			CHILD_CHECK(low >= high && low <= 200);
+		}
+		proc_say(&child, 'd');
+		CHILD_CHECK(proc_hears(&child, 'w'));
+		CHILD_CHECK(gpu_byte_diff(p, SIZE, 0x64) == SIZE);
+		_exit(0);
+	}
+	ASSERT_EQ(0, fakegpu_submit(gpu->fd, gpu->queue, cmds, 200, &seqno));
+	EXPECT_TRUE(proc_hears(&child, 'd'));
+	EXPECT_EQ(0, fakegpu_wait(gpu->fd, gpu->queue, seqno, GPU_WAIT_NS));
+	fill(_metadata, gpu, (uint8_t *)p, 0x64);
+	proc_say(&child, 'w');
+	EXPECT_EQ(0, proc_wait(&child));
+}
+
+/* Behaviour 64: after the parent's VM and memory are gone the child still has the device's data */
+TEST_F(fork, child_reads_after_parent_unmaps)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p = gpu_map_anon(SIZE), *huge = gpu_map_huge(GPU_SZ_2M);
+	struct proc child;
+
+	fill(_metadata, gpu, p, 0x64);
+	if (huge)
+		EXPECT_RUN(gpu, fakegpu_fill(huge, GPU_SZ_2M, 0x6565656565656565));
+	if (proc_fork(&child)) {
+		CHILD_CHECK(proc_hears(&child, 'u'));
+		CHILD_CHECK(gpu_byte_diff(p, SIZE, 0x64) == SIZE);
+		CHILD_CHECK(!huge || gpu_byte_diff(huge, GPU_SZ_2M, 0x65) == GPU_SZ_2M);
+		_exit(0);
+	}
+	/* This goes to copies. */
+	fill(_metadata, gpu, p, 0x11);
+	ASSERT_EQ(0, munmap(p, SIZE));
+	if (huge)
+		ASSERT_EQ(0, munmap(huge, GPU_SZ_2M));
+	EXPECT_EQ(0, fakegpu_queue_destroy(gpu->fd, gpu->queue));
+	EXPECT_EQ(0, fakegpu_vm_destroy(gpu->fd, gpu->vm));
+	proc_say(&child, 'u');
+	EXPECT_EQ(0, proc_wait(&child));
+	ASSERT_EQ(0, fakegpu_vm_create(gpu->fd, 0, gpu->conf.scheme, gpu->conf.interval_order, 0,
+				       &gpu->vm));
+	ASSERT_EQ(0, fakegpu_queue_create(gpu->fd, gpu->vm, &gpu->queue));
+}
+
+/*
+ * Behaviour 65: the opener exits first, its child has the file still: the opener's VMs act on
+ * nothing any more, least of all on the child's memory at the same addresses.
+ */
+TEST_F(fork, child_outlives_opener)
+{
+	uint8_t *p = gpu_map_anon(SIZE);
+	struct proc opener, *up = &opener;
+	struct gpu_gauges gauges;
+	char token = 0;
+
+	gpu_pattern(p, SIZE, 65);
+	gauges = gpu_gauges(&self->gpu);
+	if (proc_fork(&opener)) {
+		struct gpu_conf shared = variant->conf;
+		struct drm_fakegpu_cmd cmd = fakegpu_touch(p, SIZE, GPU_PAGE,
+							   DRM_FAKEGPU_CMD_WRITE);
+		struct gpu own;
+		uint32_t vm, queue;
+		pid_t pid;
+
+		shared.flags = DRM_FAKEGPU_VM_SHARED;
+		child_gpu(&own, &shared);
+		CHILD_CHECK(!gpu_run(&own, &cmd, 1));
+		/* A second one of the same file, which isn't shared. */
+		CHILD_CHECK(!fakegpu_vm_create(own.fd, 0, shared.scheme, shared.interval_order, 0,
+					       &vm));
+		CHILD_CHECK(!fakegpu_queue_create(own.fd, vm, &queue));
+		CHILD_CHECK(!fakegpu_run(own.fd, queue, &cmd, 1));
+		pid = fork();
+		CHILD_CHECK(pid >= 0);
+		if (pid)
+			_exit(0);
+
+		/* The child: its own pages, and nothing is as it was in the parent's mirror. */
+		memset(p, 0x22, SIZE);
+		while (fakegpu_prefetch(own.fd, own.vm, 0, p, SIZE, NULL) != -ESRCH)
+			usleep(1000);
+		CHILD_CHECK(!gpu_mapped(&own, p, SIZE));
+		cmd = fakegpu_fill(p, SIZE, 0);
+		CHILD_CHECK(!gpu_run_fatal(&own, &cmd, 1));
+		CHILD_CHECK(own.fatal.info.error == ESRCH);
+		CHILD_CHECK(own.fatal.info.addr == fakegpu_va(p));
+		CHILD_CHECK(fakegpu_submit(own.fd, queue, &cmd, 1, NULL) == -EPERM);
+		CHILD_CHECK(fakegpu_prefetch(own.fd, vm, 0, p, SIZE, NULL) == -EPERM);
+		CHILD_CHECK(fakegpu_vm_destroy(own.fd, vm) == -EPERM);
+		CHILD_CHECK(gpu_byte_diff(p, SIZE, 0x22) == SIZE);
+
+		/* A VM of its own on the same file acts on its own memory. */
+		CHILD_CHECK(!fakegpu_vm_create(own.fd, 0, shared.scheme, shared.interval_order, 0,
+					       &own.vm));
+		CHILD_CHECK(!fakegpu_queue_create(own.fd, own.vm, &own.queue));
+		cmd = fakegpu_fill(p, SIZE, 0x3333333333333333);
+		CHILD_CHECK(!gpu_run(&own, &cmd, 1));
+		CHILD_CHECK(gpu_byte_diff(p, SIZE, 0x33) == SIZE);
+		CHILD_CHECK(!gpu_verify(&own));
+		proc_say(up, 'k');
+		_exit(0);
+	}
+	EXPECT_EQ(0, proc_recv(&opener, &token, 1));
+	EXPECT_EQ('k', token);
+	EXPECT_EQ(0, proc_wait(&opener));
+	EXPECT_PATTERN(p, SIZE, 65);
+	EXPECT_DEVICE_PATTERN(&self->gpu, p, SIZE, 65);
+	ASSERT_EQ(0, munmap(p, SIZE));
+	/* With the last process the file went, and all that it had. */
+	EXPECT_EVENTUALLY(gauges.vms, gpu_stat(&self->gpu, "vms"));
+	EXPECT_EVENTUALLY(gauges.queues, gpu_stat(&self->gpu, "queues"));
+}
+
+/* The page's number in memory: whether it is still the same page. */
+static uint64_t page_of(const void *p)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	if (fd < 0 || pread(fd, &entry, 8, fakegpu_va(p) / GPU_PAGE * 8) != 8 || !(entry >> 63))
+		gpu_die("pagemap of %p: %s", p, strerror(errno));
+	close(fd);
+	return entry & ((1ULL << 55) - 1);
+}
+
+/* What the child doesn't get isn't write-protected: no event, no fault, no copy. */
+static void fork_advised(struct __test_metadata *_metadata, struct gpu *gpu, uint8_t *p,
+			 int advice)
+{
+	struct drm_fakegpu_vm_get_state before;
+	struct proc child;
+	uint64_t page;
+
+	ASSERT_EQ(0, madvise(p, SIZE, advice));
+	fill(_metadata, gpu, p, 0x66);
+	EXPECT_ENTRIES(gpu, p, SIZE, GPU_WD, 12, SYSTEM);
+	page = page_of(p);
+	if (proc_fork(&child)) {
+		struct drm_fakegpu_cmd cmd = fakegpu_touch(p, 1, 1, 0);
+		struct gpu own;
+		uint64_t crc;
+
+		child_gpu(&own, &gpu->conf);
+		if (advice == MADV_WIPEONFORK) {
+			CHILD_CHECK(!gpu_device_crc(&own, p, SIZE, &crc));
+			CHILD_CHECK(crc == gpu_crc_byte(SIZE, 0));
+			CHILD_CHECK(gpu_byte_diff(p, SIZE, 0) == SIZE);
+			child_fills(&own, p, 0x11);
+			child_sees(&own, p, 0x11);
+		} else {
+			CHILD_CHECK(!gpu_run_fatal(&own, &cmd, 1));
+			CHILD_CHECK(own.fatal.info.error == EFAULT);
+			CHILD_CHECK(own.fatal.info.addr == fakegpu_va(p));
+		}
+		proc_say(&child, 'c');
+		CHILD_CHECK(proc_hears(&child, 'x'));
+		CHILD_CHECK(advice != MADV_WIPEONFORK || gpu_byte_diff(p, SIZE, 0x11) == SIZE);
+		_exit(gpu_verify(&own) != 0);
+	}
+	EXPECT_TRUE(proc_hears(&child, 'c'));
+	EXPECT_ENTRIES(gpu, p, SIZE, GPU_WD, 12, SYSTEM);
+	before = gpu_state(gpu);
+	fill(_metadata, gpu, p, 0x67);
+	p[0] = 0x68;
+	EXPECT_EQ(before.faults, gpu_state(gpu).faults);
+	EXPECT_EQ(before.pages_cleared, gpu_state(gpu).pages_cleared);
+	EXPECT_EQ(page, page_of(p));
+	proc_say(&child, 'x');
+	EXPECT_EQ(0, proc_wait(&child));
+	EXPECT_BYTES(p, 1, 0x68);
+	EXPECT_BYTES(p + 1, SIZE - 1, 0x67);
+}
+
+/* Behaviour 66: MADV_DONTFORK: the child has a hole there; the parent notices nothing */
+TEST_F(fork, dontfork)
+{
+	fork_advised(_metadata, &self->gpu, gpu_map_anon(SIZE), MADV_DONTFORK);
+}
+
+/* Behaviour 66: MADV_WIPEONFORK: the child has zeros there; the parent notices nothing */
+TEST_F(fork, wipeonfork)
+{
+	fork_advised(_metadata, &self->gpu, gpu_map_anon(SIZE), MADV_WIPEONFORK);
+}
+
+/* Behaviour 67: many fork()s while device and CPU count in one page: exact in the parent */
+TEST_F(fork, busy_atomic)
+{
+	struct gpu *gpu = &self->gpu;
+	volatile uint64_t *word = gpu_map_anon(GPU_PAGE);
+	const unsigned int jobs = 20, count = 200;
+	struct drm_fakegpu_cmd cmds[200];
+	uint64_t seqno = 0, by_cpu = 0;
+	struct proc child;
+	unsigned int i, j;
+
+	for (i = 0; i < count; i++)
+		cmds[i] = fakegpu_atomic(word, 8, DRM_FAKEGPU_ATOMIC_ADD, 1, 0, NULL);
+	word[0] = 0;
+	for (i = 0; i < jobs; i++)
+		ASSERT_EQ(0, fakegpu_submit(gpu->fd, gpu->queue, cmds, count, &seqno));
+	for (i = 0; i < 15; i++) {
+		if (proc_fork(&child)) {
+			uint64_t mine = word[0];
+
+			/* Neither the parent's device nor its CPU counts here. */
+			CHILD_CHECK(proc_hears(&child, 'c'));
+			CHILD_CHECK(word[0] == mine);
+			__atomic_fetch_add(word, 1000000, __ATOMIC_RELAXED);
+			CHILD_CHECK(word[0] == mine + 1000000);
+			_exit(0);
+		}
+		for (j = 0; j < 50; j++) {
+			__atomic_fetch_add(word, 1, __ATOMIC_RELAXED);
+			by_cpu++;
+		}
+		proc_say(&child, 'c');
+		EXPECT_EQ(0, proc_wait(&child));
+	}
+	EXPECT_EQ(0, fakegpu_wait(gpu->fd, gpu->queue, seqno, GPU_WAIT_NS));
+	EXPECT_EQ((uint64_t)jobs * count + by_cpu, word[0]);
+}
+
 TEST_HARNESS_MAIN

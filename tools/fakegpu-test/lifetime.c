@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -168,6 +169,66 @@ TEST_F(lifetime, kill_busy)
 {
 	kill_child(_metadata, &self->gpu, &variant->conf, STATE_BUSY, SIGKILL);
 	kill_child(_metadata, &self->gpu, &variant->conf, STATE_BUSY, SIGTERM);
+}
+
+#define CORE_MARK	0x95c0de95c0de9595ULL
+
+/* Pages of the file that hold nothing but the mark. */
+static size_t marked_pages(const char *path)
+{
+	uint64_t page[GPU_PAGE / 8];
+	size_t count = 0, i;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		gpu_die("%s: %s", path, strerror(errno));
+	while (read(fd, page, sizeof(page)) == (ssize_t)sizeof(page)) {
+		for (i = 0; i < GPU_PAGE / 8 && page[i] == CORE_MARK; i++)
+			;
+		count += i == GPU_PAGE / 8;
+	}
+	close(fd);
+	return count;
+}
+
+/* Behaviour 95: a core dump in the middle of jobs: it has what the device wrote */
+TEST_F(lifetime, core_dump)
+{
+	char pattern[256] = "", path[64];
+	struct gpu_gauges gauges;
+	struct proc child;
+	int status = 0, fd;
+
+	fd = open("/proc/sys/kernel/core_pattern", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		SKIP(return, "/proc/sys/kernel/core_pattern: %s", strerror(errno));
+	ASSERT_LT(0, pread(fd, pattern, sizeof(pattern) - 1, 0));
+	ASSERT_LT(0, write(fd, "/tmp/fakegpu-test-core.%p", 25));
+	if (start_child(_metadata, &self->gpu, &child, &gauges)) {
+		struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+		uint8_t *p = gpu_map_anon(SIZE);
+		struct drm_fakegpu_cmd cmd = fakegpu_fill(p, SIZE, CORE_MARK);
+		struct gpu own;
+
+		setrlimit(RLIMIT_CORE, &all);
+		signal(SIGSEGV, SIG_DFL);
+		child_gpu(&own, &variant->conf);
+		populate(&own);
+		CHILD_CHECK(!gpu_run(&own, &cmd, 1));
+		occupy(&own);
+		raise(SIGSEGV);
+		_exit(1);
+	}
+	EXPECT_EQ(child.pid, waitpid(child.pid, &status, 0));
+	close(child.sock);
+	ASSERT_EQ((ssize_t)strlen(pattern), pwrite(fd, pattern, strlen(pattern), 0));
+	close(fd);
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV && WCOREDUMP(status))
+		TH_LOG("status %#x", status);
+	EXPECT_SETTLED(&self->gpu, &gauges);
+	snprintf(path, sizeof(path), "/tmp/fakegpu-test-core.%d", child.pid);
+	EXPECT_EQ(PAGES, marked_pages(path));
+	unlink(path);
 }
 
 /* Behaviour 95: SIGKILL while device faults come and go, at many moments */
