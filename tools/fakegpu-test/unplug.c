@@ -337,7 +337,9 @@ static void *call_until_error(void *arg)
 /* Behaviour 100: unbound in the middle of ioctls of all kinds: ENODEV is all they say */
 TEST_F(unplug, unbind_during_ioctls)
 {
-	static void (*const calls[])(struct caller *c) = { call_create, call_prefetch, call_submit };
+	static void (*const calls[])(struct caller *c) = {
+		call_create, call_prefetch, call_submit,
+	};
 	struct caller callers[ARRAY_SIZE(calls)];
 	pthread_t threads[ARRAY_SIZE(calls)];
 	unsigned int i, round;
