@@ -206,7 +206,7 @@ TEST_F(scratch, atomics)
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		gpu->res[1] = gpu->res[2] = gpu->res[3] = ~0ULL;
+		memset((void *)(gpu->res + 1), 0xff, 3 * sizeof(*gpu->res));
 		EXPECT_SCRATCHES(gpu, 4,
 			EXPECT_RUN(gpu, fakegpu_atomic(p, 8, DRM_FAKEGPU_ATOMIC_ADD, 5, 0,
 						       gpu->res + 1),

@@ -178,7 +178,7 @@ static bool wants_refill(struct fakegpu_attrs *attrs)
 /* ---------------------------------------------------------------- ranges --- */
 
 static struct interval_tree_node *first_in(struct rb_root_cached *root, unsigned long start,
-					     unsigned long last)
+					   unsigned long last)
 {
 	return interval_tree_iter_first(root, start, last);
 }
@@ -692,7 +692,7 @@ static int set_pass(struct fakegpu_attrs *attrs, struct fakegpu_attr_change *cha
 	unsigned long seq = 0;
 	int ret;
 
-	/* The default makes no range where there is none: what there is is covered. */
+	/* The default makes no range where there is none; any other range is covered. */
 	if (!is_default(&value)) {
 		cover = cover_get_or_add(attrs, change->start, change->last);
 		if (IS_ERR(cover))

@@ -393,7 +393,7 @@ struct drm_fakegpu_vm_get_state {
 	__u64 slots_restored;
 	/** @attrs: Gauge: ranges with attributes; this and the rest since 1.1. */
 	__u64 attrs;
-	/** @attr_intervals: Gauge: notifiers registered for attributes, also those to be removed. */
+	/** @attr_intervals: Gauge: notifiers registered for attributes, or to be removed. */
 	__u64 attr_intervals;
 	/**
 	 * @attrs_kept: Counter: unmaps in the middle of a range with attributes
