@@ -29,6 +29,9 @@
  * which costs no CPU fault and allocates nothing. They are walked apart, since
  * hmm_range_fault() fills a whole hole as soon as one of its pages is requested.
  *
+ * The interval is kept from one pass of a window to the next. In use it isn't
+ * killed, so a collision that has emptied it doesn't cost a registration.
+ *
  * Where the first requested page of a large leaf's slot turns out to be mapped
  * by a PMD, that one page proves the leaf: the other pages aren't walked.
  */
@@ -175,7 +178,8 @@ static int pass_interval(struct pass *pass)
 	struct fakegpu_request request = {};
 	int ret;
 
-	pass->interval = fakegpu_interval_get(intervals, pass->addr);
+	if (!pass->interval)
+		pass->interval = fakegpu_interval_get(intervals, pass->addr);
 	if (pass->interval)
 		return 0;
 
@@ -475,10 +479,8 @@ static int service_pass(struct pass *pass)
 	pass->seq = mmu_interval_read_begin(&pass->interval->notifier);
 
 	first_request(pass, &request);
-	if (mmap_read_lock_killable(mm)) {
-		ret = -EINTR;
-		goto out_put;
-	}
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
 	vma = vma_lookup(mm, pass->addr);
 	ret = check_vma(vma, request.write);
 	if (!ret) {
@@ -487,18 +489,15 @@ static int service_pass(struct pass *pass)
 	}
 	mmap_read_unlock(mm);
 	if (ret)
-		goto out_put;
+		return ret;
 
 	ret = pass_nodes(pass);
 	if (ret)
-		goto out_put;
+		return ret;
 
 	fakegpu_race_sleep(race, FAKEGPU_RACE_DELAY_COMMIT, pass->start, pass->last);
 	fakegpu_race_hold(race, FAKEGPU_RACE_HOLD_COMMIT, pass->start, pass->last);
-	ret = pass_commit(pass);
-out_put:
-	fakegpu_interval_put(pass->interval);
-	return ret;
+	return pass_commit(pass);
 }
 
 /**
@@ -559,6 +558,8 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 			continue;
 		break;
 	}
+	if (pass.interval)
+		fakegpu_interval_put(pass.interval);
 	*lastp = ret ? addr | ~PAGE_MASK : pass.last;
 	return ret;
 }
