@@ -703,7 +703,7 @@ static int make_call(struct gpu *gpu, enum call call, uint8_t *p, uint32_t *id, 
 	}
 }
 
-/* Behaviour 118: the n-th allocation of each ioctl fails, n = 1, 2, ...: clean, and then it works */
+/* Behaviour 118: the n-th allocation of each ioctl fails, n = 1, 2, ...; then it works */
 TEST_F(inject, fail_nth)
 {
 	struct gpu *gpu = &self->gpu, own;

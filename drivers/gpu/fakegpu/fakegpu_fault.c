@@ -24,6 +24,7 @@
 #include "fakegpu_interval.h"
 #include "fakegpu_race.h"
 #include "fakegpu_stats.h"
+#include "fakegpu_trace.h"
 
 static bool fault_writes(const struct fakegpu_fault *fault)
 {
@@ -69,6 +70,7 @@ static void fault_finish(struct fakegpu_faults *faults, struct fakegpu_fault *fa
 
 	list_del_init(&fault->link);
 	atomic_dec(&faults->ring->used);
+	trace_fakegpu_fault_resume(faults->service.intervals, fault, error);
 	if (fatal)
 		fakegpu_stats_inc(faults->stats, faults_fatal);
 	else if (scratches)
@@ -154,6 +156,7 @@ static void replay_dropped(struct fakegpu_faults *faults)
 		spin_unlock(&faults->lock);
 		if (!fault)
 			return;
+		trace_fakegpu_fault_resume(faults->service.intervals, fault, -EAGAIN);
 		fault->done(fault, -EAGAIN);
 	}
 }
@@ -169,6 +172,7 @@ static void faults_work(struct work_struct *work)
 	list_splice_init(&faults->queued, &batch);
 	list_for_each_entry(fault, &batch, link) {
 		fault->state = FAKEGPU_FAULT_SERVING;
+		trace_fakegpu_fault_dequeue(faults->service.intervals, fault, 0);
 		count++;
 	}
 	spin_unlock(&faults->lock);
@@ -288,10 +292,12 @@ void fakegpu_fault_raise(struct fakegpu_faults *faults, struct fakegpu_fault *fa
 	if (ring_take(faults)) {
 		fault->state = FAKEGPU_FAULT_QUEUED;
 		list_add_tail(&fault->link, &faults->queued);
+		trace_fakegpu_fault_raise(faults->service.intervals, fault, 0);
 	} else {
 		fault->state = FAKEGPU_FAULT_DROPPED;
 		list_add_tail(&fault->link, &faults->dropped);
 		fakegpu_stats_inc(faults->stats, fault_overflows);
+		trace_fakegpu_fault_raise(faults->service.intervals, fault, -ENOSPC);
 	}
 	spin_unlock(&faults->lock);
 	queue_work(faults->wq, &faults->work);

@@ -43,6 +43,7 @@
 #include "fakegpu_interval.h"
 #include "fakegpu_race.h"
 #include "fakegpu_stats.h"
+#include "fakegpu_trace.h"
 
 static bool broken_clear;
 module_param_unsafe(broken_clear, bool, 0600);
@@ -68,6 +69,7 @@ static void interval_kill_if_empty(struct fakegpu_interval *interval)
 	intervals->pending++;
 	list_add_tail(&interval->dead_link, &intervals->dead);
 	fakegpu_stats_inc(intervals->stats, intervals_removed);
+	trace_fakegpu_interval_dead(interval);
 	queue_work(intervals->wq, &intervals->work);
 }
 
@@ -182,6 +184,7 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 		request_restore(interval, range);
 	}
 	record_event(interval, range, time, clear.pages);
+	trace_fakegpu_invalidate(interval, range, clear.pages);
 
 	interval_kill_if_empty(interval);
 	write_unlock(&mirror->lock);
@@ -205,6 +208,7 @@ static void intervals_remove_dead(struct fakegpu_intervals *intervals)
 
 	list_for_each_entry_safe(interval, next, &dead, dead_link) {
 		mmu_interval_notifier_remove(&interval->notifier);
+		trace_fakegpu_interval_remove(interval);
 		kfree(interval);
 		removed++;
 	}
@@ -304,6 +308,7 @@ void fakegpu_intervals_fini(struct fakegpu_intervals *intervals)
 		intervals->pending++;
 		list_add_tail(&interval->dead_link, &intervals->dead);
 		fakegpu_stats_inc(intervals->stats, intervals_removed);
+		trace_fakegpu_interval_dead(interval);
 	}
 	write_unlock(&intervals->mirror->lock);
 
@@ -429,6 +434,7 @@ struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *i
 	write_unlock(&intervals->mirror->lock);
 
 	fakegpu_stats_inc(intervals->stats, intervals_added);
+	trace_fakegpu_interval_add(interval);
 	*newp = NULL;
 	return interval;
 }

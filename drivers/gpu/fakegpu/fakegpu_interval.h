@@ -83,6 +83,10 @@ struct fakegpu_intervals {
 	struct mm_struct *mm;
 	/** @stats: immutable. */
 	struct fakegpu_stats *stats;
+	/** @vm_id: the VM's id, for tracepoints; set by the VM ahead of all else; immutable. */
+	const u32 *vm_id;
+	/** @pid: of the process that created the VM, likewise. */
+	pid_t pid;
 	/** @race: what tests ask for; set by the VM ahead of all else; immutable. */
 	struct fakegpu_race *race;
 	/** @wq: where @work runs; immutable. */

@@ -48,6 +48,7 @@
 #include "fakegpu_race.h"
 #include "fakegpu_service.h"
 #include "fakegpu_stats.h"
+#include "fakegpu_trace.h"
 
 /* Collisions after which only the requested pages are read: a pass gets shorter. */
 #define RETRIES_UNTIL_NARROW	3
@@ -451,6 +452,7 @@ static int pass_commit(struct pass *pass)
 		start = last + 1;
 	}
 out_unlock:
+	trace_fakegpu_commit(pass->service->intervals, pass->start, pass->last, pass->seq, ret);
 	write_unlock(&mirror->lock);
 	return ret;
 }
@@ -477,6 +479,8 @@ static int service_pass(struct pass *pass)
 		return ret;
 
 	pass->seq = mmu_interval_read_begin(&pass->interval->notifier);
+	trace_fakegpu_read_begin(service->intervals, fakegpu_interval_start(pass->interval),
+				 fakegpu_interval_last(pass->interval), pass->seq, 0);
 
 	first_request(pass, &request);
 	if (mmap_read_lock_killable(mm))
@@ -486,6 +490,8 @@ static int service_pass(struct pass *pass)
 	if (!ret) {
 		pass_window(pass, vma);
 		ret = pass_read(pass);
+		trace_fakegpu_range_fault(service->intervals, pass->start, pass->last, pass->seq,
+					  ret);
 	}
 	mmap_read_unlock(mm);
 	if (ret)
@@ -534,6 +540,7 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 	int ret;
 
 	fakegpu_stats_inc(service->stats, windows);
+	trace_fakegpu_service(service->intervals, addr, present_only);
 	for (;;) {
 		ret = service_pass(&pass);
 		if (!ret)

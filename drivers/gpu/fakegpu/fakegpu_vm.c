@@ -72,6 +72,8 @@ struct fakegpu_vm *fakegpu_vm_create(const struct fakegpu_vm_params *params)
 	if (ret)
 		goto err_free;
 	INIT_WORK(&vm->restore_work, restore_work);
+	vm->intervals.vm_id = &vm->id;
+	vm->intervals.pid = vm->pid;
 	vm->intervals.race = params->race;
 	ret = fakegpu_intervals_init(&vm->intervals, &vm->mirror, vm->mm, &vm->stats, params->wq,
 				     &vm->restore_work, params->scheme,
