@@ -347,6 +347,58 @@ TEST_F(concurrency, first_faults_one_interval)
 	EXPECT_EVENTUALLY(1ULL, (unsigned long long)gpu_state(gpu).intervals);
 }
 
+/*
+ * Device faults of a VM are serviced by one worker, prefetches by who calls. While one thread
+ * unmaps a lot, which takes mmap_lock, the others find no interval and queue up to register it.
+ */
+static void *first_prefetch(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t done;
+
+	pthread_barrier_wait(w->barrier);
+	if (!w->index)
+		WORKER_CHECK(w, !munmap(w->p, 4 * GPU_SZ_2M));
+	else
+		WORKER_CHECK(w, !fakegpu_prefetch(w->gpu->fd, w->gpu->vm, 0,
+						  w->p + w->index * 16 * GPU_PAGE, 16 * GPU_PAGE,
+						  &done));
+	return NULL;
+}
+
+/* Behaviours 104, 116: concurrent first prefetches in one interval: one interval comes of it */
+TEST_F(concurrency, first_prefetches_one_interval)
+{
+	struct gpu *gpu = &self->gpu;
+	uint64_t own = gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM ? 0 : 1;
+	struct drm_fakegpu_vm_get_state before, after;
+	pthread_barrier_t barrier;
+	unsigned int round, i;
+
+	for (round = 0; round < 20; round++) {
+		uint8_t *p = gpu_va(SIZE, 2 * GPU_SZ_1G);
+		struct worker w[THREADS] = { 0 };
+
+		ASSERT_EQ(p, mmap(p, SIZE, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+		gpu_pattern(p, SIZE, 104);
+		for (i = 0; i < THREADS; i++)
+			w[i].p = p;
+		w[0].p = gpu_map_anon(4 * GPU_SZ_2M);
+		memset(w[0].p, 1, 4 * GPU_SZ_2M);
+		before = gpu_state(gpu);
+		start_workers(_metadata, gpu, w, &barrier, first_prefetch);
+		join_workers(_metadata, gpu, w);
+		after = gpu_state(gpu);
+		EXPECT_EQ(own, after.intervals - before.intervals);
+		EXPECT_EQ(own, (after.intervals_added - after.intervals_removed) -
+			       (before.intervals_added - before.intervals_removed));
+		EXPECT_MAPPED(gpu, p + 16 * GPU_PAGE, SIZE - 16 * GPU_PAGE);
+		EXPECT_DELTA(gpu, pages_cleared, PAGES, ASSERT_EQ(0, munmap(p, SIZE)));
+		EXPECT_GAUGE(gpu, intervals, before.intervals);
+	}
+}
+
 /* Map, fault and unmap pages of a slot that all share: it is emptied again and again. */
 static void *emptier(void *arg)
 {

@@ -167,6 +167,7 @@ TEST_F(cost, munmap_by_intervals)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		uint64_t intervals = gpu_state(gpu).intervals;
 		size_t size = blocks[i] * GPU_SZ_2M;
 		uint8_t *p = one_page_a_block(_metadata, gpu, blocks[i]);
 		uint64_t n = intervals_of(gpu, p, size);
@@ -178,6 +179,8 @@ TEST_F(cost, munmap_by_intervals)
 						       ns = gpu_now();
 						       EXPECT_EQ(0, munmap(p, size));
 						       ns = gpu_now() - ns)));
+		/* What is empty is dead at once; only its removal comes later. */
+		EXPECT_GAUGE(gpu, intervals, intervals);
 		MEASURED("munmap, %zu pages in %llu intervals: %lld ns", blocks[i],
 			 (unsigned long long)n, (long long)ns);
 	}

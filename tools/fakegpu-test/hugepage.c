@@ -11,7 +11,7 @@
  */
 #include <stdio.h>
 
-#include "fakegpu_test.h"
+#include "fakegpu_test_proc.h"
 
 #define HUGE_PAGES	(GPU_SZ_2M / GPU_PAGE)
 #define MAX_BLOCKS	4
@@ -356,6 +356,48 @@ TEST_F(hugepage, small_pages_in_block)
 		      EXPECT_DEVICE_PATTERN(gpu, p, at, 79);
 		      EXPECT_DEVICE_PATTERN_AT(gpu, p + tail, GPU_SZ_2M - tail, 79, tail));
 	EXPECT_FATAL(gpu, fakegpu_touch(p, GPU_SZ_2M, 1, 0), EFAULT, p + at, READ);
+}
+
+/*
+ * Behaviours 71, 78: MADV_FREE of a page of a huge page that a child maps, too. The kernel leaves
+ * it at the event for that page. So nothing is read again: the rest is what the split made of it.
+ */
+TEST_F(hugepage, free_one_page_shared)
+{
+	const size_t at = 300 * GPU_PAGE, tail = at + GPU_PAGE;
+	struct drm_fakegpu_vm_get_state before, after;
+	struct gpu *gpu = &self->gpu;
+	struct proc child;
+	uint8_t *p;
+
+	GPU_MAP_HUGE(p, GPU_SZ_2M);
+	gpu_pattern(p, GPU_SZ_2M, 80);
+	if (proc_fork(&child))
+		_exit(!proc_hears(&child, 'q'));
+	EXPECT_WORKS(gpu);
+	EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_PATTERN(gpu, p, GPU_SZ_2M, 80));
+	EXPECT_ENTRIES(gpu, p, GPU_SZ_2M, 0, gpu->info.leaf_shift, SYSTEM);
+
+	before = gpu_state(gpu);
+	ASSERT_EQ(0, madvise(p + at, GPU_PAGE, MADV_FREE));
+	EXPECT_ENTRIES(gpu, p, at, 0, gpu->info.page_shift, SYSTEM);
+	EXPECT_UNMAPPED(gpu, p + at, GPU_PAGE);
+	EXPECT_ENTRIES(gpu, p + tail, GPU_SZ_2M - tail, 0, gpu->info.page_shift, SYSTEM);
+	after = gpu_state(gpu);
+	EXPECT_EQ(1ULL, after.pages_cleared - before.pages_cleared);
+	EXPECT_EQ(1ULL, after.leaves_split - before.leaves_split);
+	EXPECT_EQ(0ULL, after.leaves_dropped - before.leaves_dropped);
+	EXPECT_EQ(0ULL, after.slots_restored - before.slots_restored);
+	EXPECT_FAULTS(gpu, 0,
+		      EXPECT_DEVICE_PATTERN(gpu, p, at, 80);
+		      EXPECT_DEVICE_PATTERN_AT(gpu, p + tail, GPU_SZ_2M - tail, 80, tail));
+
+	/* The page is there still, in a huge page: the next fault finds that, and makes one leaf. */
+	EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_PATTERN_AT(gpu, p + at, GPU_PAGE, 80, at));
+	EXPECT_ENTRIES(gpu, p, GPU_SZ_2M, 0, gpu->info.leaf_shift, SYSTEM);
+	EXPECT_FAULTS(gpu, 0, EXPECT_DEVICE_PATTERN(gpu, p, GPU_SZ_2M, 80));
+	proc_say(&child, 'q');
+	EXPECT_EQ(0, proc_wait(&child));
 }
 
 TEST_HARNESS_MAIN
