@@ -116,7 +116,7 @@ static inline int disk_open(struct disk *disk)
 		return -ENODEV;
 	}
 
-	strcpy(disk->dir, "/tmp/fakegpu-disk-XXXXXX");
+	snprintf(disk->dir, sizeof(disk->dir), "/tmp/fakegpu-disk-XXXXXX");
 	if (!mkdtemp(disk->dir))
 		gpu_die("%s: %s", disk->dir, strerror(errno));
 	return disk_mount(disk);

@@ -185,8 +185,8 @@ TEST_F(file, shared_write_remount)
 TEST_F(file, shared_write_sparse)
 {
 	struct gpu *gpu = &self->gpu;
+	uint8_t *p, none[8];
 	struct disk disk;
-	uint8_t *p;
 	int fd;
 
 	DISK_OPEN(&disk);
@@ -203,7 +203,7 @@ TEST_F(file, shared_write_sparse)
 	EXPECT_FILE_BYTES(fd, 5 * GPU_PAGE, 0, 0);
 	EXPECT_FILE_BYTES(fd, GPU_PAGE, 5 * GPU_PAGE, 0xff);
 	EXPECT_FILE_BYTES(fd, SIZE - 6 * GPU_PAGE, 6 * GPU_PAGE, 0);
-	EXPECT_EQ(-ENODATA, disk_read(&disk, fd, 0, (uint8_t[GPU_PAGE]){ 0 }, GPU_PAGE));
+	EXPECT_EQ(-ENODATA, disk_read(&disk, fd, 0, none, sizeof(none)));
 	close(fd);
 	DISK_CLOSE(&disk);
 }
