@@ -39,7 +39,9 @@
 #include <linux/hmm.h>
 #include <linux/jiffies.h>
 #include <linux/magic.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -534,6 +536,7 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 		.addr = addr,
 		.present_only = present_only,
 	};
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(service->intervals->mm), *old;
 	unsigned long deadline = jiffies + fakegpu_race_timeout(service->intervals->race,
 								service->timeout);
 	unsigned int retries = 0;
@@ -541,6 +544,11 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 
 	fakegpu_stats_inc(service->stats, windows);
 	trace_fakegpu_service(service->intervals, addr, present_only);
+	/*
+	 * Anonymous memory is charged to whose mm it is. Page cache and page
+	 * tables are charged to who runs, and a worker is charged for nothing.
+	 */
+	old = set_active_memcg(memcg);
 	for (;;) {
 		ret = service_pass(&pass);
 		if (!ret)
@@ -567,6 +575,8 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 	}
 	if (pass.interval)
 		fakegpu_interval_put(pass.interval);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
 	*lastp = ret ? addr | ~PAGE_MASK : pass.last;
 	return ret;
 }
