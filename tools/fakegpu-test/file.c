@@ -8,6 +8,7 @@
 #include "fakegpu_test_proc.h"
 
 #include <pthread.h>
+#include <sys/stat.h>
 
 #define PAGES	16UL
 #define SIZE	(PAGES * GPU_PAGE)
@@ -150,6 +151,75 @@ TEST_F(file, shared_read_cold)
 	ASSERT_EQ(0, munmap(p, SIZE));
 	close(fd);
 	DISK_CLOSE(&disk);
+}
+
+#define CGROUP "/sys/fs/cgroup/fakegpu-test-file"
+
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -errno;
+
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/* Bytes of page cache that are charged to the test's control group. */
+static uint64_t cgroup_file_bytes(void)
+{
+	FILE *f = fopen(CGROUP "/memory.stat", "re");
+	unsigned long long bytes = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "file %llu", &bytes) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return bytes;
+}
+
+/* Behaviours 81, 119: page cache that a device fault reads in is charged to the process */
+TEST_F(file, shared_read_charged)
+{
+	struct drm_fakegpu_cmd cmd;
+	struct disk disk;
+	struct proc proc;
+	struct gpu gpu;
+	uint8_t *p;
+	int fd;
+
+	DISK_OPEN(&disk);
+	fd = new_file(&disk, DISK, SIZE, 81);
+	ASSERT_EQ(0, disk_remount(&disk, &fd))
+		TH_LOG("%s", disk.why);
+	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	rmdir(CGROUP);
+	if (mkdir(CGROUP, 0755) || access(CGROUP "/memory.stat", R_OK)) {
+		rmdir(CGROUP);
+		SKIP(return, "no memory control group (cgroup2 in /sys/fs/cgroup)");
+	}
+	if (proc_fork(&proc)) {
+		CHILD_CHECK(!write_text(CGROUP "/cgroup.procs", "0"));
+		child_gpu(&gpu, &variant->conf);
+		/* No readahead: what is read is what the device asks for. */
+		CHILD_CHECK(!posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM));
+		p = gpu_map(SIZE, PROT_READ, MAP_SHARED, fd, 0);
+		cmd = fakegpu_touch(p, SIZE, GPU_PAGE, 0);
+		CHILD_CHECK(!gpu_run(&gpu, &cmd, 1));
+		proc_say(&proc, 'r');
+		CHILD_CHECK(proc_hears(&proc, 'e'));
+		_exit(0);
+	}
+	EXPECT_TRUE(proc_hears(&proc, 'r'));
+	/* Statistics are gathered per processor and summed up now and then. */
+	EXPECT_EVENTUALLY(true, cgroup_file_bytes() >= SIZE);
+	proc_say(&proc, 'e');
+	EXPECT_EQ(0, proc_wait(&proc));
+	close(fd);
+	DISK_CLOSE(&disk);
+	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
 /* Behaviour 81: a shared write reaches read(2) at once, and survives munmap and a new mount */

@@ -167,7 +167,7 @@ static void check_refused(struct __test_metadata *_metadata, struct gpu *gpu, ui
 	EXPECT_FATAL(gpu, fakegpu_copy(mem, p, 100), EFAULT, p, READ);
 	EXPECT_FATAL(gpu, fakegpu_compare(mem, p, 100, gpu->res), EFAULT, p, READ);
 	EXPECT_FATAL(gpu, fakegpu_checksum(p + size - 1, 1, gpu->res), EFAULT, p + size - 1, READ);
-	EXPECT_FATAL(gpu, fakegpu_chase(p, 2, 0, 8, gpu->res), EFAULT, p, READ);
+	EXPECT_FATAL(gpu, fakegpu_chase(p, 2, 8, 0, gpu->res), EFAULT, p, READ);
 	EXPECT_FATAL(gpu, fakegpu_sem_wait(word, 0, 0), EFAULT, word, READ);
 	EXPECT_FATAL(gpu, fakegpu_touch(p, 1, 1, DRM_FAKEGPU_CMD_WRITE), EFAULT, p, WRITE);
 	EXPECT_FATAL(gpu, fakegpu_fill(p + 3, 8, 0), EFAULT, p + 3, WRITE);
