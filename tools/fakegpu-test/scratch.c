@@ -245,7 +245,8 @@ TEST_F(scratch, chase)
 	EXPECT_RUN(gpu, fakegpu_chase(node, 10, 0, 8, gpu->res + 1));
 	EXPECT_EQ(2UL, gpu->res[1]);
 	EXPECT_EQ(100UL, gpu->res[2]);
-	EXPECT_NEWEST(gpu, EINVAL, (void *)0xffff888000000000, READ);
+	/* The value comes first. */
+	EXPECT_NEWEST(gpu, EINVAL, (void *)0xffff888000000008, READ);
 }
 
 /* Behaviour 15: a result for which there is no memory; the command is executed once */
