@@ -263,6 +263,35 @@ TEST_F(lifetime, kill_faulting)
 	}
 }
 
+/* Behaviour 95: SIGKILL during a prefetch that has hours to go: it needn't come to its end */
+TEST_F(lifetime, kill_prefetching)
+{
+	/* Eight million windows without a page. */
+	const size_t size = 16384 * GPU_SZ_1G;
+	uint8_t *p = gpu_va(size, 0);
+	struct gpu_gauges gauges;
+	struct proc child;
+	uint64_t windows;
+
+	if (mmap(p, size, PROT_READ,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) != p)
+		SKIP(return, "mmap of 16 TiB: %s (see overcommit_memory)", strerror(errno));
+	if (start_child(_metadata, &self->gpu, &child, &gauges)) {
+		struct gpu own;
+
+		child_gpu(&own, &variant->conf);
+		proc_say(&child, 'r');
+		fakegpu_prefetch(own.fd, own.vm, DRM_FAKEGPU_PREFETCH_PRESENT, p, size, NULL);
+		_exit(1);
+	}
+	EXPECT_TRUE(proc_hears(&child, 'r'));
+	windows = gpu_stat(&self->gpu, "windows");
+	EXPECT_EVENTUALLY(true, gpu_stat(&self->gpu, "windows") > windows + 10);
+	EXPECT_EQ(0, kill(child.pid, SIGKILL));
+	EXPECT_EQ(128 + SIGKILL, proc_wait(&child));
+	EXPECT_SETTLED(&self->gpu, &gauges);
+}
+
 static void *wait_for_ever(void *arg)
 {
 	struct gpu *own = arg;

@@ -134,6 +134,7 @@ static void expect_gone(struct __test_metadata *_metadata, struct gpu *gpu, uint
 	struct drm_fakegpu_queue_get_state queue;
 	struct drm_fakegpu_vm_get_state state;
 	struct drm_fakegpu_fault_info fault;
+	struct drm_fakegpu_vm_attr_range range;
 	struct drm_fakegpu_dev_info info;
 	struct drm_fakegpu_vm_run run;
 	uint32_t id, count = 1;
@@ -145,6 +146,9 @@ static void expect_gone(struct __test_metadata *_metadata, struct gpu *gpu, uint
 	EXPECT_EQ(-ENODEV, fakegpu_vm_query(gpu->fd, gpu->vm, p, SIZE, &run, &count, NULL));
 	EXPECT_EQ(-ENODEV, fakegpu_vm_state(gpu->fd, gpu->vm, &state));
 	EXPECT_EQ(-ENODEV, fakegpu_vm_faults(gpu->fd, gpu->vm, &fault, &count, NULL));
+	EXPECT_EQ(-ENODEV, fakegpu_vm_advise(gpu->fd, gpu->vm, p, SIZE, DRM_FAKEGPU_ATTR_ACCESS,
+					     0));
+	EXPECT_EQ(-ENODEV, fakegpu_vm_attrs(gpu->fd, gpu->vm, p, SIZE, &range, &count, NULL));
 	EXPECT_EQ(-ENODEV, fakegpu_queue_create(gpu->fd, gpu->vm, &id));
 	EXPECT_EQ(-ENODEV, fakegpu_submit(gpu->fd, gpu->queue, &cmd, 1, NULL));
 	EXPECT_EQ(-ENODEV, fakegpu_wait(gpu->fd, gpu->queue, 1, 0));
@@ -370,6 +374,38 @@ TEST_F(unplug, unbind_during_ioctls)
 		EXPECT_EQ(0, close(gpu.fd));
 		EXPECT_EQ(0, driver_write("bind"));
 	}
+	expect_fresh(_metadata, &variant->conf);
+}
+
+static void call_prefetch_present(struct caller *c)
+{
+	c->called = true;
+	c->ret = fakegpu_prefetch(c->gpu->fd, c->gpu->vm, DRM_FAKEGPU_PREFETCH_PRESENT, c->p,
+				  c->size, NULL);
+}
+
+/* Behaviour 100: unbound during an ioctl that has hours to go: it needn't come to its end */
+TEST_F(unplug, unbind_during_long_prefetch)
+{
+	/* Eight million windows without a page. */
+	struct caller caller = { .size = 16384 * GPU_SZ_1G, .call = call_prefetch_present };
+	pthread_t thread;
+	struct gpu gpu;
+
+	caller.gpu = &gpu;
+	caller.p = gpu_va(caller.size, 0);
+	if (mmap(caller.p, caller.size, PROT_READ,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) !=
+	    caller.p)
+		SKIP(return, "mmap of 16 TiB: %s (see overcommit_memory)", strerror(errno));
+	ASSERT_EQ(0, gpu_open_cold(&gpu, &variant->conf, 1));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, call_until_error, &caller));
+	EXPECT_EVENTUALLY(true, gpu_state(&gpu).windows > 10);
+	EXPECT_EQ(0, driver_write("unbind"));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(-ENODEV, caller.ret);
+	EXPECT_EQ(0, close(gpu.fd));
+	EXPECT_EQ(0, driver_write("bind"));
 	expect_fresh(_metadata, &variant->conf);
 }
 
