@@ -34,6 +34,11 @@
  *
  * Where the first requested page of a large leaf's slot turns out to be mapped
  * by a PMD, that one page proves the leaf: the other pages aren't walked.
+ *
+ * Where a requested page can't be had, what was read before it is committed. So
+ * the device gets as far as it can in a few faults and not in one for each page,
+ * and the CPU is not asked for the bad page each time: out of memory, every such
+ * question is a call of the out-of-memory killer.
  */
 
 #include <linux/hmm.h>
@@ -363,6 +368,44 @@ static int read_slot(struct pass *pass, unsigned long start, unsigned long end)
 	return read_cpu(pass, start, end, false);
 }
 
+/*
+ * Was the page requested, and had? HMM's flags for the question have the same
+ * values as those of the answer; an element that wasn't read is the question.
+ */
+static bool page_granted(unsigned long want, unsigned long pfn)
+{
+	return want && pfn != want &&
+	       (pfn & (HMM_PFN_VALID | HMM_PFN_ERROR)) == HMM_PFN_VALID &&
+	       (!(want & HMM_PFN_REQ_WRITE) || (pfn & HMM_PFN_WRITE));
+}
+
+/*
+ * To read the slot at @start failed with @error: narrow the window to what is
+ * known good from pass->addr on. If that isn't even its first page, it's an error.
+ */
+static int pass_keep_good(struct pass *pass, unsigned long start, int error)
+{
+	struct fakegpu_service *service = pass->service;
+	unsigned long first = window_index(pass, pass->addr), i = first;
+	unsigned long stop = window_index(pass, pass->last) + 1;
+
+	if (pass->present_only || (error != -EFAULT && error != -EPERM))
+		return error;
+
+	/* All slots before this one were read. */
+	if (start > pass->addr) {
+		pass->last = start - 1;
+		return 0;
+	}
+	while (i < stop && page_granted(service->want[i], service->pfns[i]))
+		i++;
+	if (i == first)
+		return error;
+	pass->start = pass->addr & PAGE_MASK;
+	pass->last = pass->base + (i << PAGE_SHIFT) - 1;
+	return 0;
+}
+
 static int pass_read(struct pass *pass)
 {
 	unsigned long start = pass->start;
@@ -372,8 +415,10 @@ static int pass_read(struct pass *pass)
 		unsigned long last = min(start | (FAKEGPU_LEAF_SIZE - 1), pass->last);
 
 		ret = read_slot(pass, start, last + 1);
-		if (ret || last == pass->last)
-			return ret;
+		if (ret)
+			return pass_keep_good(pass, start, ret);
+		if (last == pass->last)
+			return 0;
 		start = last + 1;
 	}
 }
