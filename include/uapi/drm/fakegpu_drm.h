@@ -282,7 +282,10 @@ struct drm_fakegpu_vm_destroy {
 enum drm_fakegpu_where {
 	/** @DRM_FAKEGPU_WHERE_SYSTEM: A page of system memory. */
 	DRM_FAKEGPU_WHERE_SYSTEM = 0,
-	/** @DRM_FAKEGPU_WHERE_ZERO: The kernel's page of zeros. */
+	/**
+	 * @DRM_FAKEGPU_WHERE_ZERO: The kernel's page of zeros. Not its huge
+	 * page of zeros, which a module cannot tell from other pages.
+	 */
 	DRM_FAKEGPU_WHERE_ZERO = 1,
 };
 
