@@ -30,10 +30,12 @@ GPU_FIXTURE_SYS(dirty);
 static void write_half(struct __test_metadata *_metadata, struct gpu *gpu, uint8_t *p,
 		       uint64_t value)
 {
+	struct drm_fakegpu_cmd cmds[SIZE / STEP];
 	size_t i;
 
-	EXPECT_FAULTS(gpu, 0, for (i = 0; i < SIZE; i += STEP)
-			EXPECT_RUN(gpu, fakegpu_fill(p + i, GPU_PAGE, value)));
+	for (i = 0; i < SIZE; i += STEP)
+		cmds[i / STEP] = fakegpu_fill(p + i, GPU_PAGE, value);
+	EXPECT_FAULTS(gpu, 0, EXPECT_EQ(0, gpu_run(gpu, cmds, SIZE / STEP)));
 	for (i = 0; i < SIZE; i += STEP) {
 		EXPECT_ENTRIES(gpu, p + i, GPU_PAGE, GPU_WD, 12, SYSTEM);
 		EXPECT_ENTRIES(gpu, p + i + GPU_PAGE, GPU_PAGE, GPU_W, 12, SYSTEM);
@@ -56,7 +58,7 @@ static void expect_halves(struct __test_metadata *_metadata, const uint8_t *p, u
  * caches by reclaim of our cgroup. A page that is being written to the device
  * needs its time.
  */
-static void expect_gone(struct __test_metadata *_metadata, struct sys *sys, uint8_t *p,
+static void expect_gone(struct __test_metadata *_metadata, struct sys_state *sys, uint8_t *p,
 			size_t size)
 {
 	int64_t end = gpu_now() + GPU_WAIT_NS;
@@ -81,7 +83,7 @@ static void expect_gone(struct __test_metadata *_metadata, struct sys *sys, uint
 } while (0)
 
 /* Private memory with a clean copy in the swap cache, mirrored by the device's read. */
-static uint8_t *swapped_in(struct __test_metadata *_metadata, struct gpu *gpu, struct sys *sys)
+static uint8_t *swapped_in(struct __test_metadata *_metadata, struct gpu *gpu, struct sys_state *sys)
 {
 	uint8_t *p = gpu_map_anon(SIZE);
 

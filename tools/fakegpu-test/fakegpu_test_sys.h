@@ -41,7 +41,7 @@ struct sys_value {
 	char old[128];
 };
 
-struct sys {
+struct sys_state {
 	struct sys_value values[SYS_VALUES];
 	unsigned int nr_values;
 	char swap[32];
@@ -133,7 +133,7 @@ static inline void sys_chosen(char *text)
  * sys_set - write a value that sys_restore() takes back
  * Return: 0, or -ENOENT if this kernel has no such file; dies on other errors.
  */
-static inline int sys_set(struct sys *sys, const char *path, const char *value)
+static inline int sys_set(struct sys_state *sys, const char *path, const char *value)
 {
 	struct sys_value *v = &sys->values[sys->nr_values];
 	int ret;
@@ -188,7 +188,7 @@ static inline int sys_swap_format(const char *path, size_t size)
 	return ret;
 }
 
-static inline int sys_swap_zram(struct sys *sys, size_t size)
+static inline int sys_swap_zram(struct sys_state *sys, size_t size)
 {
 	int ret;
 
@@ -233,7 +233,7 @@ out:
  * sys_swap_on - have swap of @size bytes until sys_restore()
  * Return: 0; or a negative errno with a reason to skip in gpu_why().
  */
-static inline int sys_swap_on(struct sys *sys, enum sys_swap kind, size_t size)
+static inline int sys_swap_on(struct sys_state *sys, enum sys_swap kind, size_t size)
 {
 	int ret;
 
@@ -254,7 +254,7 @@ static inline int sys_swap_on(struct sys *sys, enum sys_swap kind, size_t size)
 
 /* ----------------------------------------------------------------- cgroup --- */
 
-static inline const char *sys_cgroup_file(const struct sys *sys, const char *name)
+static inline const char *sys_cgroup_file(const struct sys_state *sys, const char *name)
 {
 	static _Thread_local char path[128];
 
@@ -266,7 +266,7 @@ static inline const char *sys_cgroup_file(const struct sys *sys, const char *nam
  * sys_cgroup - make a cgroup of its own for memory, until sys_restore()
  * Return: 0; or a negative errno if cgroup v2 or its memory controller is missing.
  */
-static inline int sys_cgroup(struct sys *sys)
+static inline int sys_cgroup(struct sys_state *sys)
 {
 	int ret = sys_write(SYS_CGROUPS "/cgroup.subtree_control", "+memory");
 
@@ -281,7 +281,7 @@ static inline int sys_cgroup(struct sys *sys)
 }
 
 /* The caller goes into the cgroup: what it allocates from now on is charged there. */
-static inline void sys_cgroup_enter(const struct sys *sys)
+static inline void sys_cgroup_enter(const struct sys_state *sys)
 {
 	int ret = sys_write_number(sys_cgroup_file(sys, "cgroup.procs"), getpid());
 
@@ -289,21 +289,21 @@ static inline void sys_cgroup_enter(const struct sys *sys)
 		gpu_die("cgroup.procs: %s", strerror(-ret));
 }
 
-static inline uint64_t sys_cgroup_number(const struct sys *sys, const char *name)
+static inline uint64_t sys_cgroup_number(const struct sys_state *sys, const char *name)
 {
 	char text[32];
 
 	return strtoull(sys_read(sys_cgroup_file(sys, name), text, sizeof(text)) ?: "0", NULL, 0);
 }
 
-static inline uint64_t sys_cgroup_event(const struct sys *sys, const char *name)
+static inline uint64_t sys_cgroup_event(const struct sys_state *sys, const char *name)
 {
 	return sys_number(sys_cgroup_file(sys, "memory.events"), name);
 }
 
 /* --------------------------------------------------------------- clean up --- */
 
-static inline void sys_restore(struct sys *sys)
+static inline void sys_restore(struct sys_state *sys)
 {
 	int64_t end = gpu_now() + GPU_WAIT_NS;
 
@@ -312,6 +312,9 @@ static inline void sys_restore(struct sys *sys)
 
 		sys_write(v->path, v->old);
 	}
+	/* What is on swap has to fit into memory now. */
+	if (sys->cgroup[0])
+		sys_write(sys_cgroup_file(sys, "memory.max"), "max");
 	if (sys->swap[0]) {
 		if (swapoff(sys->swap))
 			gpu_die("swapoff: %s", strerror(errno));
@@ -425,9 +428,9 @@ static inline size_t sys_pageout(volatile void *addr, size_t size)
 
 /* ---------------------------------------------------------------- fixture --- */
 
-/* As GPU_FIXTURE() with a struct sys that is restored at the end. */
+/* As GPU_FIXTURE() with a struct sys_state that is restored at the end. */
 #define GPU_FIXTURE_SYS(area) \
-	FIXTURE(area) { struct gpu gpu; struct sys sys; }; \
+	FIXTURE(area) { struct sys_state sys; struct gpu gpu; }; \
 	FIXTURE_VARIANT(area) { struct gpu_conf conf; }; \
 	FIXTURE_VARIANT_ADD(area, slot) { \
 		.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT }, \
