@@ -612,8 +612,8 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 			ret = -ECANCELED;
 		else if (fatal_signal_pending(current))
 			ret = -EINTR;
-		else if (time_after(jiffies, deadline))
-			ret = -ETIMEDOUT;
+		else if (ret == -EBUSY && time_after(jiffies, deadline))
+			ret = -ETIMEDOUT;	/* only collisions need never end */
 		else
 			continue;
 		break;
