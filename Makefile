@@ -7,6 +7,12 @@ KERNEL ?= stock
 KDIR ?=
 TESTS ?=
 MUTANTS ?=
+SEED ?=
+SEEDS ?= 4
+OPS ?= 50000
+THREADS ?= 1
+REPLAY ?=
+ARGS ?=
 TIMEOUT ?= 3600
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -24,11 +30,15 @@ ko = "$$(tools/vm/module $(module_args) --path)"
 kernel_deps = $(if $(KDIR),,'$(KERNEL)')
 build_kernel = $(if $(KDIR),:,tools/vm/build-kernel '$(KERNEL)')
 
-.PHONY: help demo test check unit mutants lint shell kernel module tools tests install clean
+MODEL_ARGS = --seeds '$(SEEDS)' --ops '$(OPS)' --threads '$(THREADS)' \
+	$(if $(SEED),--seed '$(SEED)') $(if $(REPLAY),--replay '$(REPLAY)') $(ARGS)
+
+.PHONY: help demo test model check unit mutants lint shell kernel module tools tests install clean
 help:
 	@echo 'Targets:'
 	@echo '  demo      build everything, boot a guest and show what fakegpu does'
 	@echo '  test      build everything and run the tests in a guest'
+	@echo '  model     random operations against a byte-exact model, in a guest'
 	@echo '  unit      run the unit test of the page table here, with sanitizers'
 	@echo '  mutants   break the driver in many ways, one at a time, and see that tests fail'
 	@echo '  lint      check the source'
@@ -46,6 +56,7 @@ help:
 	@echo '  KDIR=DIR          for module: a built kernel tree to build against instead'
 	@echo "  TESTS='munmap.* perm.*'  for test: only tests whose area.test matches"
 	@echo "  MUTANTS='leaf-dropped'    for mutants: only these"
+	@echo '  SEED=N SEEDS=4 OPS=50000 THREADS=1 REPLAY=FILE  for model, as its options; ARGS= for more'
 	@echo '  TIMEOUT=3600      for test and demo: seconds until a guest is given up'
 	@echo '  ACCEL=auto        tcg, kvm, or auto: kvm only where it is known to work'
 	@echo
@@ -66,6 +77,15 @@ test:
 		tools/fakegpu-test/run --module $(ko) --programs $(out)/tests \
 		--results 'build/results/test-$(notdir $(KERNEL)).ktap'
 test: export TESTS := $(TESTS)
+
+model:
+	@tools/vm/deps build guest $(kernel_deps)
+	@$(build_kernel)
+	@$(MAKE) module tools KERNEL='$(KERNEL)'
+	@mkdir -p build/results
+	@$(run) --timeout '$(TIMEOUT)' --share build/results --append 'numa=fake=2' -- \
+		tools/fakegpu-model/run --module $(ko) --program $(out)/bin/fakegpu-model \
+		--results build/results -- $(MODEL_ARGS)
 
 check: lint unit test
 
@@ -106,6 +126,7 @@ tools:
 	@tools/vm/deps build
 	@$(MAKE) -C tools/libfakegpu O='$(top)/$(out)'
 	@$(MAKE) -C tools/fakegpu O='$(top)/$(out)'
+	@$(MAKE) -C tools/fakegpu-model O='$(top)/$(out)'
 
 tests: tools
 	@tools/vm/deps build test
