@@ -281,6 +281,7 @@ int gpu_run_on(struct gpu *gpu, uint32_t queue, const struct drm_fakegpu_cmd *cm
 	       uint32_t count)
 {
 	struct drm_fakegpu_queue_get_state state = { 0 };
+	int64_t begin = gpu_now();
 	uint64_t seqno = 0;
 	int ret;
 
@@ -290,6 +291,9 @@ int gpu_run_on(struct gpu *gpu, uint32_t queue, const struct drm_fakegpu_cmd *cm
 		return ret;
 	}
 	ret = fakegpu_wait(gpu->fd, queue, seqno, GPU_WAIT_NS);
+	/* Who was never woken up sees that it is done when his time is over. */
+	if (!ret && gpu_now() - begin >= GPU_WAIT_NS)
+		ret = -ETIME;
 	if (!ret)
 		return 0;
 	if (fakegpu_queue_state(gpu->fd, queue, &state))

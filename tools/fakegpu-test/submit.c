@@ -403,6 +403,30 @@ TEST_F(submit, wait_values)
 	EXPECT_EQ(seqno, (uint64_t)w.completed);
 }
 
+/* Behaviour 13: WAIT: submissions complete one by one, each when it is done and not before */
+TEST_F(submit, wait_one_by_one)
+{
+	struct gpu *gpu = &self->gpu;
+	struct drm_fakegpu_queue_get_state state;
+	uint64_t seqno[4] = { 0 }, i;
+
+	gpu->res[1] = 0;
+	for (i = 0; i < ARRAY_SIZE(seqno); i++) {
+		struct drm_fakegpu_cmd cmd = fakegpu_sem_wait(gpu->res + 1, i + 1,
+							      DRM_FAKEGPU_SEM_GE);
+
+		EXPECT_EQ(0, fakegpu_submit(gpu->fd, gpu->queue, &cmd, 1, &seqno[i]));
+		EXPECT_EQ(seqno[0] + i, seqno[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(seqno); i++) {
+		EXPECT_EQ(-ETIME, fakegpu_wait(gpu->fd, gpu->queue, seqno[i], 0));
+		gpu->res[1] = i + 1;
+		EXPECT_EQ(0, fakegpu_wait(gpu->fd, gpu->queue, seqno[i], GPU_WAIT_NS));
+		EXPECT_EQ(0, fakegpu_queue_state(gpu->fd, gpu->queue, &state));
+		EXPECT_EQ(seqno[i], (uint64_t)state.completed);
+	}
+}
+
 struct waiter {
 	pthread_t thread;
 	int fd;
