@@ -83,7 +83,8 @@ static void expect_gone(struct __test_metadata *_metadata, struct sys_state *sys
 } while (0)
 
 /* Private memory with a clean copy in the swap cache, mirrored by the device's read. */
-static uint8_t *swapped_in(struct __test_metadata *_metadata, struct gpu *gpu, struct sys_state *sys)
+static uint8_t *swapped_in(struct __test_metadata *_metadata, struct gpu *gpu,
+			   struct sys_state *sys)
 {
 	uint8_t *p = gpu_map_anon(SIZE);
 

@@ -11,9 +11,9 @@
 #include "fakegpu_test_proc.h"
 #include "fakegpu_test_sys.h"
 
-#define LIMIT		(24 * GPU_SZ_1M)
+#define LIMIT		(10 * GPU_SZ_1M)
 /* More than fits. */
-#define SIZE		(64 * GPU_SZ_1M)
+#define SIZE		(24 * GPU_SZ_1M)
 
 #define NEW		0x3333333333333333ULL
 
@@ -36,6 +36,9 @@ static void child_enter(struct sys_state *sys, struct gpu *gpu, const struct gpu
 	child_gpu(gpu, conf);
 	/* The results' page is there before memory gets scarce. */
 	gpu->res[0] = 0;
+	/* And what the CPU needs to tell of it isn't swapped out. */
+	if (!killable)
+		CHILD_CHECK(!mlockall(MCL_CURRENT));
 }
 
 /* Behaviour 119: memory is charged to the process whose address space it is */
@@ -118,8 +121,9 @@ TEST_F(oom, victim_shared)
  * Nobody can be killed: the command fails where memory ended, all before it is
  * done, nothing behind it was touched; with more memory the VM works on.
  */
-static void check_unkillable(struct __test_metadata *_metadata, struct gpu *gpu, struct sys_state *sys,
-			     const struct gpu_conf *conf, int flags, size_t at_least)
+static void check_unkillable(struct __test_metadata *_metadata, struct gpu *gpu,
+			     struct sys_state *sys, const struct gpu_conf *conf, int flags,
+			     size_t at_least)
 {
 	uint64_t limit = sys_cgroup_number(sys, "memory.max");
 	struct proc child;
@@ -205,7 +209,7 @@ TEST_F(oom, unkillable_shared)
 /* Behaviour 119: swap is used up first, then it is full */
 TEST_F(oom, swap_full)
 {
-	const size_t swap = 16 * GPU_SZ_1M;
+	const size_t swap = 6 * GPU_SZ_1M;
 
 	GPU_SWAP(&self->sys, SYS_SWAP_ZRAM, swap);
 	SETUP(LIMIT, 1ULL << 40);
@@ -220,7 +224,7 @@ TEST_F(oom, thrash)
 	uint64_t in, out;
 	uint8_t *p;
 
-	GPU_SWAP(&self->sys, SYS_SWAP_ZRAM, 128 * GPU_SZ_1M);
+	GPU_SWAP(&self->sys, SYS_SWAP_ZRAM, 64 * GPU_SZ_1M);
 	SETUP(LIMIT, 1ULL << 40);
 	sys_cgroup_enter(&self->sys);
 	p = gpu_map_anon(SIZE);
