@@ -34,6 +34,7 @@ struct trace {
 	char dir[128];
 	struct event events[MAX_EVENTS];
 	int count;
+	bool enabled;
 };
 
 static int trace_write(struct trace *trace, const char *file, const char *text)
@@ -58,17 +59,50 @@ static void trace_set(struct trace *trace, const char *file, const char *text)
 		gpu_die("%s/%s: writing \"%s\": %s", trace->dir, file, text, strerror(-ret));
 }
 
-/* Return: false without tracefs. */
+/*
+ * Names of processes would be recorded in the scheduler, whose code the kernel
+ * changes for it each time that an event is enabled or disabled. Emulators were
+ * seen to run into the change; we don't look at names.
+ */
+static char record_cmd(char value)
+{
+	struct trace top = { .dir = TRACEFS };
+	char old = '0', text[] = { value, 0 };
+	int fd = open(TRACEFS "/options/record-cmd", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, &old, 1) != 1)
+		gpu_die(TRACEFS "/options/record-cmd: %s", strerror(errno));
+	close(fd);
+	trace_set(&top, "options/record-cmd", text);
+	return old;
+}
+
+/* No VM has this id. */
+#define NO_VM	"vm == 0"
+
+/* Return: false without tracefs. An instance has the options of its first moment. */
 static bool trace_open(struct trace *trace)
 {
+	char old;
+	int ret;
+
 	trace->count = 0;
+	trace->enabled = false;
+	if (access(TRACEFS "/events/fakegpu", F_OK))
+		return false;
 	snprintf(trace->dir, sizeof(trace->dir), TRACEFS "/instances/fakegpu-test-%d", getpid());
-	return !access(TRACEFS "/events/fakegpu", F_OK) && !mkdir(trace->dir, 0700);
+	old = record_cmd('0');
+	ret = mkdir(trace->dir, 0700);
+	record_cmd(old);
+	if (ret)
+		return false;
+	trace_set(trace, "events/fakegpu/filter", NO_VM);
+	return true;
 }
 
 static void trace_close(struct trace *trace)
 {
-	trace_write(trace, "events/fakegpu/enable", "0");
+	trace_set(trace, "events/fakegpu/enable", "0");
 	if (rmdir(trace->dir))
 		gpu_die("%s: %s", trace->dir, strerror(errno));
 }
@@ -84,9 +118,11 @@ static void trace_start(struct trace *trace, struct gpu *gpu)
 	char filter[32];
 
 	snprintf(filter, sizeof(filter), "vm == %u", gpu->vm);
-	trace_set(trace, "events/fakegpu/filter", filter);
 	trace_set(trace, "trace", "");
-	trace_set(trace, "events/fakegpu/enable", "1");
+	trace_set(trace, "events/fakegpu/filter", filter);
+	if (!trace->enabled)
+		trace_set(trace, "events/fakegpu/enable", "1");
+	trace->enabled = true;
 }
 
 /* Without the events of what the process does in other memory, seen in scheme mm. */
@@ -140,7 +176,7 @@ static void trace_read(struct trace *trace, const uint8_t *p, size_t size)
 /* Stop, and read what there was. */
 static void trace_stop(struct trace *trace, const uint8_t *p, size_t size)
 {
-	trace_set(trace, "events/fakegpu/enable", "0");
+	trace_set(trace, "events/fakegpu/filter", NO_VM);
 	trace_read(trace, p, size);
 }
 
