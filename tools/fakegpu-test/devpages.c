@@ -13,21 +13,23 @@
 #include <pthread.h>
 #include <sys/sysmacros.h>
 
-#if defined(__has_include)
-#if __has_include(<test_hmm_uapi.h>)
-#include <test_hmm_uapi.h>
-#endif
+#if __has_include("test_hmm_uapi.h")
+#include "test_hmm_uapi.h"
 #endif
 
 #define PAGES	64UL
 #define SIZE	(PAGES * GPU_PAGE)
 
 FIXTURE(devpages) { struct gpu gpu; int other; uint8_t *buf; };
+
 FIXTURE_VARIANT(devpages) { struct gpu_conf conf; };
+
 FIXTURE_VARIANT_ADD(devpages, slot) { .conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT } };
+
 FIXTURE_VARIANT_ADD(devpages, slot21) {
 	.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .interval_order = 21 }
 };
+
 FIXTURE_VARIANT_ADD(devpages, mm) { .conf = { .scheme = DRM_FAKEGPU_SCHEME_MM } };
 
 #ifdef HMM_DMIRROR_MIGRATE_TO_DEV

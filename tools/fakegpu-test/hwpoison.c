@@ -26,7 +26,7 @@
 #define VICTIM	20UL
 #define INJECT	"/sys/kernel/debug/hwpoison/"
 
-/* Frames that are out of use by our fault, to be given back. */
+/* Frames that are out of use by our fault; a test that succeeds gives them back. */
 #define MAX_LOST	128
 
 static uint64_t lost[MAX_LOST];
@@ -77,8 +77,6 @@ static void catch_bus(void)
 {
 	struct sigaction action = { .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO };
 
-	bus_count = 0;
-	bus_jumps = 0;
 	sigaction(SIGBUS, &action, NULL);
 }
 
@@ -98,30 +96,14 @@ static bool cpu_read_fails(const volatile uint8_t *p)
 
 #define EXPECT_NO_SIGNAL() EXPECT_EQ(0, bus_count)
 
-FIXTURE(hwpoison) { struct gpu gpu; struct sys sys; };
-FIXTURE_VARIANT(hwpoison) { struct gpu_conf conf; };
-FIXTURE_VARIANT_ADD(hwpoison, slot) { .conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT } };
-FIXTURE_VARIANT_ADD(hwpoison, slot21) {
-	.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .interval_order = 21 }
-};
-FIXTURE_VARIANT_ADD(hwpoison, mm) { .conf = { .scheme = DRM_FAKEGPU_SCHEME_MM } };
-FIXTURE_SETUP(hwpoison)
-{
-	GPU_SETUP(&self->gpu, &variant->conf);
-	catch_bus();
-}
-FIXTURE_TEARDOWN(hwpoison)
-{
-	GPU_TEARDOWN(&self->gpu);
-	give_back();
-	sys_restore(&self->sys);
-}
+GPU_FIXTURE_SYS(hwpoison);
 
 /* Lose the page at @p as if a processor had just tripped over it. */
 static int poison(uint8_t *p)
 {
 	uint64_t pfn = page_pfn(p);
 
+	catch_bus();
 	if (madvise(p, GPU_PAGE, MADV_HWPOISON))
 		return -errno;
 	note_lost(pfn);
@@ -197,6 +179,7 @@ TEST_F(hwpoison, small)
 	EXPECT_DEVICE_BYTES(gpu, victim, GPU_PAGE, 0);
 	EXPECT_RUN(gpu, fakegpu_fill(p, SIZE, BYTES(0x93)));
 	EXPECT_BYTES(p, SIZE, 0x93);
+	give_back();
 }
 
 /* Behaviour 92: it fails before the device comes: all but that page can be used */
@@ -209,6 +192,7 @@ TEST_F(hwpoison, small_unmapped)
 	POISON(victim);
 	EXPECT_FATAL(gpu, fakegpu_touch(p, SIZE, GPU_PAGE, 0), EFAULT, victim, READ);
 	check_lost(_metadata, gpu, p, SIZE, victim, 0x92);
+	give_back();
 }
 
 /* Behaviour 92: a page of a huge page fails: the other 511 are right, whoever split it */
@@ -231,6 +215,7 @@ TEST_F(hwpoison, huge)
 	EXPECT_EQ((void *)victim, bus_addr);
 	check_lost(_metadata, gpu, p, GPU_SZ_2M, victim, 0x92);
 	EXPECT_TRUE(cpu_read_fails(victim));
+	give_back();
 }
 
 /* Behaviour 92: a page of hugetlb fails: the unit is the huge page, and no other is hurt */
@@ -261,6 +246,7 @@ TEST_F(hwpoison, hugetlb)
 	EXPECT_BYTES(p + 2 * GPU_SZ_2M, GPU_SZ_2M, 0x92);
 	EXPECT_NO_SIGNAL();
 	ASSERT_EQ(0, munmap(p, 3 * GPU_SZ_2M));
+	give_back();
 }
 
 /* Behaviours 92, 82: shared memory: both addresses lose the page, a hole gives it anew */
@@ -284,6 +270,7 @@ TEST_F(hwpoison, shared)
 	EXPECT_RUN(gpu, fakegpu_fill(q + VICTIM * GPU_PAGE, GPU_PAGE, BYTES(0x93)));
 	EXPECT_BYTES(victim, GPU_PAGE, 0x93);
 	close(fd);
+	give_back();
 }
 
 /* Behaviour 92: the page that a running command reads again and again fails */
@@ -310,6 +297,7 @@ TEST_F(hwpoison, under_running_command)
 	/* The other queue isn't concerned. */
 	EXPECT_RUN(gpu, fakegpu_fill(p, VICTIM * GPU_PAGE, BYTES(0x92)));
 	EXPECT_BYTES(p, VICTIM * GPU_PAGE, 0x92);
+	give_back();
 }
 
 /* As found by the memory controller: nobody was about to use the page. */
@@ -320,6 +308,7 @@ static int poison_later(uint8_t *p)
 
 	if (!inject_module())
 		return -ENODEV;
+	catch_bus();
 	ret = sys_write_number(INJECT "corrupt-pfn", pfn);
 	if (!ret)
 		note_lost(pfn);
@@ -345,6 +334,7 @@ static void check_policy(struct __test_metadata *_metadata, struct gpu *gpu, boo
 	}
 	check_lost(_metadata, gpu, p, SIZE, victim, 0x92);
 	EXPECT_TRUE(cpu_read_fails(victim));
+	give_back();
 }
 
 /* Behaviour 92: policy "late": the device's access tells nobody but the queue's owner */
@@ -365,6 +355,7 @@ static int soft_offline(uint8_t *p)
 {
 	uint64_t pfn = page_pfn(p);
 
+	catch_bus();
 	if (madvise(p, GPU_PAGE, MADV_SOFT_OFFLINE))
 		return -errno;
 	note_lost(pfn);
@@ -396,6 +387,7 @@ TEST_F(hwpoison, soft_offline_small)
 	EXPECT_FAULTS(gpu, 0, EXPECT_RUN(gpu, fakegpu_fill(victim, GPU_PAGE, BYTES(0x93))));
 	EXPECT_BYTES(victim, GPU_PAGE, 0x93);
 	EXPECT_NO_SIGNAL();
+	give_back();
 }
 
 /* Behaviour 92: soft-offline of a page of a huge page */
@@ -417,6 +409,7 @@ TEST_F(hwpoison, soft_offline_huge)
 	EXPECT_RUN(gpu, fakegpu_fill(p, GPU_SZ_2M, BYTES(0x93)));
 	EXPECT_BYTES(p, GPU_SZ_2M, 0x93);
 	EXPECT_NO_SIGNAL();
+	give_back();
 }
 
 /* Behaviour 92: page after page goes soft-offline while the device writes: none is lost */
@@ -439,6 +432,7 @@ TEST_F(hwpoison, soft_offline_race)
 		EXPECT_BYTES(p, SIZE, 1 + (i * 8 + 7) % 255);
 	}
 	EXPECT_NO_SIGNAL();
+	give_back();
 }
 
 /* ---------------------------------------------------------- memory blocks --- */
@@ -493,7 +487,7 @@ static void check_offline(struct __test_metadata *_metadata, struct gpu *gpu, ui
 	char text[32];
 	long block;
 
-	ASSERT_TRUE(sys_read(BLOCKS "block_size_bytes", text, sizeof(text)) != NULL);
+	ASSERT_NE(NULL, sys_read(BLOCKS "block_size_bytes", text, sizeof(text)));
 	bytes = strtoul(text, NULL, 16);
 	block = movable_block();
 	if (block < 0)
