@@ -392,7 +392,7 @@ TEST_F(hugepage, free_one_page_shared)
 		      EXPECT_DEVICE_PATTERN(gpu, p, at, 80);
 		      EXPECT_DEVICE_PATTERN_AT(gpu, p + tail, GPU_SZ_2M - tail, 80, tail));
 
-	/* The page is there still, in a huge page: the next fault finds that, and makes one leaf. */
+	/* The page is still there, in a huge page: the next fault makes a leaf of it again. */
 	EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_PATTERN_AT(gpu, p + at, GPU_PAGE, 80, at));
 	EXPECT_ENTRIES(gpu, p, GPU_SZ_2M, 0, gpu->info.leaf_shift, SYSTEM);
 	EXPECT_FAULTS(gpu, 0, EXPECT_DEVICE_PATTERN(gpu, p, GPU_SZ_2M, 80));
