@@ -234,7 +234,7 @@ struct handler {
 	uint8_t *p;
 	uint8_t *src;
 	volatile int stop;
-	unsigned long handled;
+	volatile unsigned long handled;
 	bool failed;
 };
 
@@ -251,9 +251,10 @@ static void *handler(void *arg)
 		if (poll(&poll_fd, 1, 100) <= 0 || read(h->fd, &msg, sizeof(msg)) != sizeof(msg))
 			continue;
 		at = (msg.arg.pagefault.address & ~(GPU_PAGE - 1)) - fakegpu_va(h->p);
+		/* The copy wakes who waits, so count before. */
+		h->handled++;
 		if (do_copy(h->fd, h->p + at, h->src + at, GPU_PAGE))
 			h->failed = true;
-		h->handled++;
 	}
 	return NULL;
 }
