@@ -9,7 +9,7 @@ TESTS ?=
 MUTANTS ?=
 SEED ?=
 SEEDS ?= 4
-OPS ?= 50000
+OPS ?= 15000
 THREADS ?= 1
 REPLAY ?=
 ARGS ?=
@@ -56,7 +56,7 @@ help:
 	@echo '  KDIR=DIR          for module: a built kernel tree to build against instead'
 	@echo "  TESTS='munmap.* perm.*'  for test: only tests whose area.test matches"
 	@echo "  MUTANTS='leaf-dropped'    for mutants: only these"
-	@echo '  SEED=N SEEDS=4 OPS=50000 THREADS=1 REPLAY=FILE  for model, as its options; ARGS= for more'
+	@echo '  SEED=N SEEDS=4 OPS=15000 THREADS=1 REPLAY=FILE  for model, as its options; ARGS= for more'
 	@echo '  TIMEOUT=3600      for test and demo: seconds until a guest is given up'
 	@echo '  ACCEL=auto        tcg, kvm, or auto: kvm only where it is known to work'
 	@echo
