@@ -612,6 +612,7 @@ TEST_F(trace, invalidate_reasons)
 		trace_stop(&trace, p, SIZE);
 		if (ret == -EOPNOTSUPP) {
 			TH_LOG("no soft-dirty bits on this kernel");
+			munmap(p, SIZE);
 			CLOSE_OWN(&own);
 			continue;
 		}
@@ -659,6 +660,10 @@ TEST_F(trace, invalidate_reasons)
 					EXPECT_STREQ(text, trace.events[k].text);
 			}
 		}
+		/* It must not be there for the next one's neighbour to be invalidated, ... */
+		munmap(p, SIZE);
+		/* ... and the fixture's VM has lost its result page to the fork. */
+		EXPECT_WORKS(&self->gpu);
 		CLOSE_OWN(&own);
 	}
 	trace_close(&trace);
