@@ -62,11 +62,15 @@ static volatile sig_atomic_t bus_count, bus_code, bus_jumps;
 static void *volatile bus_addr;
 static sigjmp_buf bus_jump;
 
+/* More than any test causes: an access that isn't expected to fail, and does so for ever. */
+#define MAX_BUS	1000
+
 static void on_bus(int sig, siginfo_t *info, void *context)
 {
 	(void)sig;
 	(void)context;
-	bus_count++;
+	if (++bus_count > MAX_BUS)
+		_exit(KSFT_FAIL);
 	bus_code = info->si_code;
 	bus_addr = info->si_addr;
 	if (bus_jumps)
@@ -249,7 +253,7 @@ TEST_F(hwpoison, hugetlb)
 	give_back();
 }
 
-/* Behaviours 92, 82: shared memory: both addresses lose the page, a hole gives it anew */
+/* Behaviours 92, 82: shared memory: both addresses lose the page, a truncation gives it anew */
 TEST_F(hwpoison, shared)
 {
 	struct gpu *gpu = &self->gpu;
@@ -264,8 +268,9 @@ TEST_F(hwpoison, shared)
 	check_lost(_metadata, gpu, p, SIZE, victim, 0x92);
 	check_lost(_metadata, gpu, q, SIZE, q + VICTIM * GPU_PAGE, 0x92);
 
-	ASSERT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, VICTIM * GPU_PAGE,
-			       GPU_PAGE));
+	/* To punch a hole isn't enough: it leaves the marks in the page tables. */
+	ASSERT_EQ(0, ftruncate(fd, VICTIM * GPU_PAGE));
+	ASSERT_EQ(0, ftruncate(fd, SIZE));
 	EXPECT_DEVICE_BYTES(gpu, victim, GPU_PAGE, 0);
 	EXPECT_RUN(gpu, fakegpu_fill(q + VICTIM * GPU_PAGE, GPU_PAGE, BYTES(0x93)));
 	EXPECT_BYTES(victim, GPU_PAGE, 0x93);
@@ -356,6 +361,7 @@ static int soft_offline(uint8_t *p)
 	uint64_t pfn = page_pfn(p);
 
 	catch_bus();
+	sys_drain();
 	if (madvise(p, GPU_PAGE, MADV_SOFT_OFFLINE))
 		return -errno;
 	note_lost(pfn);
@@ -398,6 +404,8 @@ TEST_F(hwpoison, soft_offline_huge)
 	uint8_t *p, *victim;
 
 	GPU_MAP_HUGE(p, GPU_SZ_2M);
+	/* It stays split: khugepaged must not move the pages together again. */
+	ASSERT_EQ(0, madvise(p, GPU_SZ_2M, MADV_NOHUGEPAGE));
 	victim = p + 100 * GPU_PAGE;
 	EXPECT_RUN(gpu, fakegpu_fill(p, GPU_SZ_2M, BYTES(0x92)));
 	EXPECT_GAUGE(gpu, leaves_large, 1);
@@ -419,6 +427,7 @@ TEST_F(hwpoison, soft_offline_race)
 	uint8_t *p = gpu_map_anon(SIZE);
 	struct drm_fakegpu_cmd cmds[8];
 	unsigned int i, j;
+	int ret = 0;
 
 	EXPECT_RUN(gpu, fakegpu_fill(p, SIZE, 0));
 	for (i = 0; i < PAGES; i++) {
@@ -427,7 +436,12 @@ TEST_F(hwpoison, soft_offline_race)
 		for (j = 0; j < 8; j++)
 			cmds[j] = fakegpu_fill(p, SIZE, BYTES(1 + (i * 8 + j) % 255ULL));
 		ASSERT_EQ(0, fakegpu_submit(gpu->fd, gpu->queue, cmds, 8, &seqno));
-		SOFT_OFFLINE(p + i * GPU_PAGE);
+		/* A page that is being faulted in at this moment is busy. */
+		for (j = 0; j < 100 && (ret = soft_offline(p + i * GPU_PAGE)) == -EBUSY; j++)
+			usleep(1000);
+		if (ret == -EINVAL || ret == -EPERM || ret == -EOPNOTSUPP)
+			SKIP(return, "no MADV_SOFT_OFFLINE: %s", strerror(-ret));
+		ASSERT_EQ(0, ret);
 		ASSERT_EQ(0, fakegpu_wait(gpu->fd, gpu->queue, seqno, GPU_WAIT_NS));
 		EXPECT_BYTES(p, SIZE, 1 + (i * 8 + 7) % 255);
 	}
@@ -454,7 +468,7 @@ static int block_state(unsigned long block, const char *state)
 
 	snprintf(path, sizeof(path), BLOCKS "memory%lu/state", block);
 	sigaction(SIGALRM, &action, NULL);
-	alarm(60);
+	alarm(25);
 	ret = sys_write(path, state);
 	alarm(0);
 	return ret;
@@ -482,6 +496,7 @@ static void check_offline(struct __test_metadata *_metadata, struct gpu *gpu, ui
 			  size_t size, bool huge)
 {
 	const size_t count = size / GPU_PAGE;
+	struct drm_fakegpu_vm_get_state before;
 	unsigned long node = 2, bytes, i;
 	uint64_t pfns[HUGE_PAGES];
 	char text[32];
@@ -502,7 +517,12 @@ static void check_offline(struct __test_metadata *_metadata, struct gpu *gpu, ui
 		EXPECT_EQ((uint64_t)block, pfns[i] * GPU_PAGE / bytes);
 	EXPECT_GAUGE(gpu, leaves_large, huge);
 
-	EXPECT_DELTA(gpu, pages_cleared, count, EXPECT_EQ(0, block_state(block, "offline")));
+	before = gpu_state(gpu);
+	EXPECT_EQ(0, block_state(block, "offline"));
+	/* The worker may bring a huge page back between two attempts to move it. */
+	EXPECT_LE(count, gpu_state(gpu).pages_cleared - before.pages_cleared);
+	if (!huge)
+		EXPECT_EQ(count, gpu_state(gpu).pages_cleared - before.pages_cleared);
 	EXPECT_EQ(count, pages_moved(p, size, pfns));
 	for (i = 0; i < count; i++)
 		EXPECT_NE((uint64_t)block, page_pfn(p + i * GPU_PAGE) * GPU_PAGE / bytes);
