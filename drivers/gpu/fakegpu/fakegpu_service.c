@@ -42,6 +42,7 @@
  */
 
 #include <linux/hmm.h>
+#include <linux/hugetlb.h>
 #include <linux/jiffies.h>
 #include <linux/magic.h>
 #include <linux/memcontrol.h>
@@ -68,6 +69,7 @@ struct pass {
 	struct fakegpu_service *service;
 	const struct fakegpu_requests *requests;
 	struct fakegpu_interval *interval;
+	struct vm_area_struct *vma;	/* of addr; under mmap_lock */
 	struct fakegpu_attr_run attr;	/* attributes of all of the window */
 	unsigned long seq;
 	unsigned long addr;	/* must be in the window */
@@ -311,6 +313,59 @@ static int read_cpu(struct pass *pass, unsigned long start, unsigned long end, b
 	return hmm_range_fault(&range);
 }
 
+/* Have the CPU fault in what is requested of hugetlb memory, a huge page at a time. */
+static int fault_hugetlb(struct pass *pass, unsigned long first, unsigned long stop)
+{
+	unsigned long size = huge_page_size(hstate_vma(pass->vma));
+	const unsigned long *want = pass->service->want;
+	unsigned long i, next, all;
+	int ret;
+
+	for (i = first; i < stop; i = next) {
+		unsigned long addr = pass->base + (i << PAGE_SHIFT);
+
+		next = min(stop, i + ((size - (addr & (size - 1))) >> PAGE_SHIFT));
+		for (all = 0; i < next; i++)
+			all |= want[i];
+		if (!all)
+			continue;
+		ret = fixup_user_fault(pass->service->intervals->mm, addr,
+				       FAULT_FLAG_REMOTE |
+				       (all & HMM_PFN_REQ_WRITE ? FAULT_FLAG_WRITE : 0), NULL);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/*
+ * read_slot() for hugetlb memory. hmm_range_fault() mustn't be asked to fault it
+ * in: where there is no page table yet, it does so with the VMA's hugetlb lock
+ * held, which the fault takes again, and that deadlocks with a writer in between.
+ */
+static int read_hugetlb(struct pass *pass, unsigned long start, unsigned long end)
+{
+	struct fakegpu_service *service = pass->service;
+	unsigned long first = window_index(pass, start);
+	unsigned long stop = window_index(pass, end - 1) + 1;
+	unsigned long i, want;
+	int ret, err;
+
+	err = fault_hugetlb(pass, first, stop);
+	ret = read_cpu(pass, start, end, false);
+	if (ret || err)
+		return ret ?: err;
+
+	for (i = first; i < stop; i++) {
+		want = service->want[i];
+		/* It went as soon as it had come. */
+		if (want && (!(service->pfns[i] & HMM_PFN_VALID) ||
+			     ((want & HMM_PFN_REQ_WRITE) && !(service->pfns[i] & HMM_PFN_WRITE))))
+			return -EBUSY;
+	}
+	return 0;
+}
+
 /* Does the CPU map the whole slot of a large leaf by what it said of one page? */
 static bool proves_large(unsigned long pfn)
 {
@@ -331,6 +386,9 @@ static int read_slot(struct pass *pass, unsigned long start, unsigned long end)
 	unsigned long i, run, wanted = 0, all = 0;
 	bool probe = end - start == FAKEGPU_LEAF_SIZE;
 	int ret;
+
+	if (is_vm_hugetlb_page(pass->vma))
+		return read_hugetlb(pass, start, end);
 
 	for (i = first; i < stop; i++) {
 		all |= service->want[i];
@@ -535,6 +593,7 @@ static int service_pass(struct pass *pass)
 	vma = vma_lookup(mm, pass->addr);
 	ret = check_vma(vma, request.write);
 	if (!ret) {
+		pass->vma = vma;
 		pass_window(pass, vma);
 		ret = pass_read(pass);
 		trace_fakegpu_range_fault(service->intervals, pass->start, pass->last, pass->seq,
