@@ -615,13 +615,16 @@ static bool fail_nth_open(struct fail_nth *fail)
 	if (fail->fd < 0 || access("/sys/kernel/debug/failslab", F_OK))
 		return false;
 	for (i = 0; i < ARRAY_SIZE(fail_files); i++) {
-		int fd = fail_file(i, O_RDWR);
+		int fd = fail_file(i, O_RDONLY), to;
 
 		if (fd < 0)
 			continue;
+		/* Some of them can't seek, so reading and writing take a file each. */
+		to = fail_file(i, O_WRONLY);
 		if (read(fd, fail->saved[i], sizeof(fail->saved[i]) - 1) <= 0 ||
-		    pwrite(fd, "0", 1, 0) != 1)
+		    write(to, "0", 1) != 1)
 			gpu_die("debugfs %s: %s", fail_files[i], strerror(errno));
+		close(to);
 		close(fd);
 	}
 	return true;
