@@ -22,8 +22,11 @@
  * never more live covers than ranges. A cover whose last range has gone is
  * removed by a worker, as an interval is.
  *
- * VM_ADVISE is a reader of its cover in the sense of mmu_interval_read_begin():
- * an unmap is either over when the attribute is set, or clears it.
+ * VM_ADVISE waits until its cover is in the tree of notifiers, which isn't changed
+ * during an invalidation: from then on no unmap is missed. That is all that it needs
+ * of mmu_interval_read_begin(). With one that is under way it needn't collide and start
+ * again: the attribute is set at once, under the mirror lock, as each callback erases
+ * at once, and all of the event's range. So one comes after the other.
  *
  * *Only UNMAP* (and RELEASE) does anything here, which is not a rule about
  * memory (I6): attributes are advice for addresses, and this is when they are
@@ -38,10 +41,8 @@
  * that is lost would let the device write where that was forbidden. Counted.
  */
 
-#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "fakegpu_attr.h"
@@ -647,9 +648,9 @@ static unsigned int nodes_needed(struct fakegpu_attrs *attrs,
 	return needed;
 }
 
-/* Returns 0, -EBUSY to start again with everything fresh, -EAGAIN for more nodes, -ENOSPC. */
+/* Returns 0, -EAGAIN for more nodes, or -ENOSPC. */
 static int set_locked(struct fakegpu_attrs *attrs, struct fakegpu_attr_change *change,
-		      struct attr_cover *cover, unsigned long seq, struct spare *spare)
+		      struct spare *spare)
 {
 	struct rebuild count = { .change = change };
 	struct rebuild build = {
@@ -661,8 +662,6 @@ static int set_locked(struct fakegpu_attrs *attrs, struct fakegpu_attr_change *c
 
 	assert_write_locked(attrs);
 
-	if (cover && (cover->dead || mmu_interval_read_retry(&cover->notifier, seq)))
-		return -EBUSY;
 	rebuild_walk(attrs, &count);
 	if (count.new > count.old && attrs->count + count.new - count.old > FAKEGPU_MAX_ATTRS)
 		return -ENOSPC;
@@ -684,36 +683,6 @@ static int set_locked(struct fakegpu_attrs *attrs, struct fakegpu_attr_change *c
 	return 0;
 }
 
-static int set_pass(struct fakegpu_attrs *attrs, struct fakegpu_attr_change *change,
-		    struct spare *spare)
-{
-	const struct fakegpu_attr_value value = changed(attr_default, change);
-	struct attr_cover *cover = NULL;
-	unsigned long seq = 0;
-	int ret;
-
-	/* The default makes no range where there is none; any other range is covered. */
-	if (!is_default(&value)) {
-		cover = cover_get_or_add(attrs, change->start, change->last);
-		if (IS_ERR(cover))
-			return PTR_ERR(cover);
-		/* Also waits until a new one is in the tree of notifiers. */
-		seq = mmu_interval_read_begin(&cover->notifier);
-	}
-	do {
-		ret = spare_fill(spare, nodes_needed(attrs, change), GFP_KERNEL_ACCOUNT);
-		if (ret)
-			break;
-		write_lock(&attrs->mirror->lock);
-		ret = set_locked(attrs, change, cover, seq, spare);
-		write_unlock(&attrs->mirror->lock);
-	} while (ret == -EAGAIN);
-
-	if (cover)
-		cover_put(cover);
-	return ret;
-}
-
 /**
  * fakegpu_attrs_set - set an attribute of a range
  * @attrs: the attributes
@@ -724,31 +693,40 @@ static int set_pass(struct fakegpu_attrs *attrs, struct fakegpu_attr_change *cha
  * if the change is stricter, and then to call fakegpu_attrs_settled().
  *
  * Return: 0; -ENOSPC if there would be too many ranges; -ESRCH if the mm is gone;
- * -EBUSY if it collided too long with unmaps; -ECANCELED if it was stopped; -EINTR;
- * -ENOMEM. On an error nothing has changed.
+ * -EINTR; -ENOMEM. On an error nothing has changed.
  */
 int fakegpu_attrs_set(struct fakegpu_attrs *attrs, struct fakegpu_attr_change *change)
 {
+	const struct fakegpu_attr_value value = changed(attr_default, change);
 	struct spare spare = { .list = LIST_HEAD_INIT(spare.list) };
-	unsigned long deadline = jiffies + change->timeout;
+	struct attr_cover *cover = NULL;
 	int ret;
 
 	if (!mmget_not_zero(attrs->mm))
 		return -ESRCH;
-	for (;;) {
-		ret = set_pass(attrs, change, &spare);
-		if (ret != -EBUSY || time_after(jiffies, deadline))
-			break;
-		if (READ_ONCE(*change->stop))
-			ret = -ECANCELED;
-		else if (fatal_signal_pending(current))
-			ret = -EINTR;
-		else
-			continue;
-		break;
+	/* The default makes no range where there is none; any other range is covered. */
+	if (!is_default(&value)) {
+		cover = cover_get_or_add(attrs, change->start, change->last);
+		if (IS_ERR(cover)) {
+			ret = PTR_ERR(cover);
+			goto out_mmput;
+		}
+		/* Wait until it is in the tree of notifiers. */
+		mmu_interval_read_begin(&cover->notifier);
 	}
-	mmput_async(attrs->mm);
+	do {
+		ret = spare_fill(&spare, nodes_needed(attrs, change), GFP_KERNEL_ACCOUNT);
+		if (ret)
+			break;
+		write_lock(&attrs->mirror->lock);
+		ret = set_locked(attrs, change, &spare);
+		write_unlock(&attrs->mirror->lock);
+	} while (ret == -EAGAIN);
 	spare_drain(&spare);
+	if (cover)
+		cover_put(cover);
+out_mmput:
+	mmput_async(attrs->mm);
 	return ret;
 }
 

@@ -48,8 +48,6 @@ struct fakegpu_attr_run {
  * @last: last address (inclusive).
  * @attr: one of &enum drm_fakegpu_attr.
  * @value: what to set it to, checked.
- * @stop: when it becomes true, give up; read without a lock.
- * @timeout: time limit in jiffies for collisions with unmaps.
  * @stricter: out: the device may do less somewhere in the range.
  */
 struct fakegpu_attr_change {
@@ -57,8 +55,6 @@ struct fakegpu_attr_change {
 	unsigned long last;
 	u32 attr;
 	u8 value;
-	const bool *stop;
-	unsigned long timeout;
 	bool stricter;
 };
 

@@ -351,8 +351,7 @@ void fakegpu_vm_flush_restores(struct fakegpu_vm *vm)
  * When this returns no access gets around the attribute (I3).
  *
  * Return: 0; -ENOSPC if there would be too many ranges; -ESRCH if the mm is gone;
- * -EBUSY if it collided too long with unmaps; -EINTR; -ENOMEM; -ENOENT if the VM
- * is being destroyed.
+ * -EINTR; -ENOMEM. On an error nothing has changed.
  */
 int fakegpu_vm_advise(struct fakegpu_vm *vm, unsigned long start, unsigned long last, u32 attr,
 		      u8 value)
@@ -362,8 +361,6 @@ int fakegpu_vm_advise(struct fakegpu_vm *vm, unsigned long start, unsigned long 
 		.last = last,
 		.attr = attr,
 		.value = value,
-		.stop = &vm->faults.stop,
-		.timeout = msecs_to_jiffies(vm->timeout_ms),
 	};
 	int ret;
 
@@ -372,7 +369,7 @@ int fakegpu_vm_advise(struct fakegpu_vm *vm, unsigned long start, unsigned long 
 		fakegpu_intervals_drop(&vm->intervals, start, last);
 		fakegpu_attrs_settled(&vm->attrs);
 	}
-	return ret == -ECANCELED ? -ENOENT : ret;
+	return ret;
 }
 
 /**

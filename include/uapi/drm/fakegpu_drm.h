@@ -804,7 +804,7 @@ enum drm_fakegpu_attr_location {
  * counted in &drm_fakegpu_vm_get_state.attrs_kept.
  *
  * Since 1.1. Errors: EINVAL, EOVERFLOW, EOPNOTSUPP, ENOENT, EPERM, ENOSPC,
- * ESRCH, EBUSY (collided too long with unmaps), EINTR, ENOMEM.
+ * ESRCH, EINTR, ENOMEM.
  */
 struct drm_fakegpu_vm_advise {
 	/** @vm_id: The VM. */
