@@ -3,9 +3,9 @@
  * Area attr_access: what the device may do where VM_ADVISE has set attributes, also
  * while it is at work.
  */
-#include <pthread.h>
-
 #include "fakegpu_test_attr.h"
+
+#include <pthread.h>
 
 #define PAGES	16U
 #define SIZE	(PAGES * GPU_PAGE)
@@ -467,6 +467,56 @@ TEST_F(attr_access, race_munmap)
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, u.failed);
 	EXPECT_ATTRS_GONE(gpu);
+}
+
+struct puncher {
+	struct gpu *gpu;
+	uint8_t *p;
+	int fd;
+	bool stop;
+	int failed;
+};
+
+/* Events that come without mmap_lock, of memory that the device has. */
+static void *punch_loop(void *arg)
+{
+	struct puncher *u = arg;
+
+	while (!__atomic_load_n(&u->stop, __ATOMIC_RELAXED)) {
+		u->failed |= fakegpu_prefetch(u->gpu->fd, u->gpu->vm, 0, u->p, GPU_SZ_2M, NULL);
+		u->failed |= fallocate(u->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+				       GPU_SZ_2M);
+	}
+	return NULL;
+}
+
+/*
+ * Behaviour 76: VM_ADVISE while the kernel's tree of notifiers is frozen by an invalidation
+ * elsewhere: a munmap right after it is heard of all the same
+ */
+TEST_F(attr_access, race_frozen_tree)
+{
+	struct gpu *gpu = &self->gpu;
+	struct puncher u = { .gpu = gpu, .fd = gpu_memfd(GPU_SZ_2M) };
+	uint8_t *p = gpu_va(SIZE, 0);
+	pthread_t thread;
+	unsigned int i;
+
+	u.p = gpu_map(GPU_SZ_2M, PROT_READ | PROT_WRITE, MAP_SHARED, u.fd, 0);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, punch_loop, &u));
+	for (i = 0; i < 500; i++) {
+		ASSERT_EQ(p, mmap(p, SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+				  0));
+		ASSERT_EQ(0, advise(gpu, p, SIZE, ACCESS, RO));
+		ASSERT_EQ(0, munmap(p, SIZE));
+		ASSERT_EQ(0UL, (uint64_t)gpu_state(gpu).attrs)
+			TH_LOG("round %u", i);
+	}
+	__atomic_store_n(&u.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, u.failed);
+	EXPECT_ATTRS_GONE(gpu);
+	close(u.fd);
 }
 
 TEST_HARNESS_MAIN
