@@ -230,7 +230,6 @@ TEST_F(exec, vfork_uses_vm)
 /* Behaviour 68: vfork() and exec(), as system() does: no event, no copy, in the middle of a job */
 TEST_F(exec, vfork_and_exec)
 {
-	char *args[] = { "true", NULL }, *env[] = { NULL };
 	struct gpu *gpu = &self->gpu;
 	struct ring *ring = gpu_map_anon(GPU_PAGE);
 	uint8_t *p = gpu_map_anon(SIZE);
@@ -248,7 +247,7 @@ TEST_F(exec, vfork_and_exec)
 	for (i = 0; i < 5; i++) {
 		pid = vfork();
 		if (!pid) {
-			execve("/bin/true", args, env);
+			execl("/bin/true", "true", (char *)NULL);
 			_exit(3);
 		}
 		ASSERT_LT(0, pid);
