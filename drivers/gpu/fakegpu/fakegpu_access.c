@@ -12,6 +12,16 @@
 #include "fakegpu_access.h"
 #include "fakegpu_mirror.h"
 
+/*
+ * What programs race on in their own memory is their affair, as with any device,
+ * and not a data race of the kernel: until the page is unmapped KCSAN doesn't look.
+ */
+static void *map_page(struct page *page, unsigned long offset)
+{
+	kcsan_disable_current();
+	return kmap_local_page(page) + offset;
+}
+
 /* Reads see zeros whatever was written, so they never see the scratch page itself. */
 static void *scratch_map(struct fakegpu_scratch *scratch, unsigned long addr, size_t size,
 			 u32 access, size_t *lenp)
@@ -20,8 +30,8 @@ static void *scratch_map(struct fakegpu_scratch *scratch, unsigned long addr, si
 
 	*lenp = min_t(size_t, size, PAGE_SIZE - offset_in_page(addr));
 	if (access == DRM_FAKEGPU_ACCESS_READ)
-		return kmap_local_page(ZERO_PAGE(0)) + offset_in_page(addr);
-	p = kmap_local_page(scratch->page) + offset_in_page(addr);
+		return map_page(ZERO_PAGE(0), offset_in_page(addr));
+	p = map_page(scratch->page, offset_in_page(addr));
 	if (access == DRM_FAKEGPU_ACCESS_ATOMIC)
 		memset(p, 0, *lenp);
 	return p;
@@ -78,9 +88,6 @@ static void *no_entry(unsigned long addr, size_t size, u32 access, size_t *lenp,
  * leaves its mark in the entry, from where it gets to the page when the entry
  * is dropped.
  *
- * What programs race on in their own memory is their affair, as with any
- * device, and not a data race of the kernel: until then KCSAN doesn't look.
- *
  * Return: where the kernel maps it, to be given to fakegpu_access_unmap(), or
  * NULL.
  */
@@ -108,8 +115,7 @@ void *fakegpu_access_map(struct fakegpu_mirror *mirror, unsigned long addr, size
 	offset = addr & ((1UL << shift) - 1);
 	pfn = fakegpu_entry_pfn(entry) + (offset >> PAGE_SHIFT);
 	*lenp = min_t(size_t, size, PAGE_SIZE - offset_in_page(addr));
-	kcsan_disable_current();
-	return kmap_local_page(pfn_to_page(pfn)) + offset_in_page(addr);
+	return map_page(pfn_to_page(pfn), offset_in_page(addr));
 }
 
 /**
