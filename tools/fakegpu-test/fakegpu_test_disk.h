@@ -226,17 +226,27 @@ static inline int disk_read(struct disk *disk, int fd, uint64_t at, void *buf, s
 	return 0;
 }
 
-/* Leave no free block. */
+/*
+ * Leave no free block. What the file system sets aside for blocks that aren't
+ * allocated yet it gives back when they are: write until nothing comes back.
+ */
 static inline void disk_fill_up(struct disk *disk)
 {
 	static const char zeros[GPU_SZ_64K];
-	size_t n = sizeof(zeros);
 	int fd = disk_file(disk);
+	bool wrote;
+	size_t n;
 
-	while (n)
-		if (write(fd, zeros, n) <= 0)
-			n /= 2;
-	fsync(fd);
+	do {
+		wrote = false;
+		for (n = sizeof(zeros); n;) {
+			if (write(fd, zeros, n) <= 0)
+				n /= 2;
+			else
+				wrote = true;
+		}
+		fsync(fd);
+	} while (wrote);
 	close(fd);
 }
 
