@@ -401,7 +401,7 @@ TEST_F(perm, mprotect_toggle_atomic)
 	TH_LOG("seed %ju", (uintmax_t)seed);
 	for (i = 0; i < CMDS; i++)
 		cmds[i] = fakegpu_atomic(word, 8, DRM_FAKEGPU_ATOMIC_ADD, 1, 0, NULL);
-	for (round = 0; round < ROUNDS; round++) {
+	for (round = 0; round < ROUNDS || (!stopped && round < 50 * ROUNDS); round++) {
 		uint32_t queue = gpu_queue(gpu);
 
 		*word = 0;
@@ -451,7 +451,7 @@ TEST_F(perm, mprotect_toggle_fill)
 	TH_LOG("seed %ju", (uintmax_t)seed);
 	for (i = 0; i < CMDS; i++)
 		cmds[i] = fakegpu_fill(p, size, i + 1);
-	for (round = 0; round < ROUNDS / 2; round++) {
+	for (round = 0; round < ROUNDS / 2 || (!stopped && round < 50 * ROUNDS); round++) {
 		uint32_t queue = gpu_queue(gpu);
 
 		memset(p, 0, size);
