@@ -433,7 +433,7 @@ static void *unmap_loop(void *arg)
 TEST_F(attr_access, race_munmap)
 {
 	struct gpu *gpu = &self->gpu;
-	struct unmapper u = { .size = SIZE, .rounds = 200 };
+	struct unmapper u = { .size = SIZE, .rounds = 60 };
 	const struct want_attr all = { 0, PAGES, RO };
 	pthread_t thread;
 	unsigned int i, set = 0;
@@ -499,12 +499,13 @@ TEST_F(attr_access, race_frozen_tree)
 	struct gpu *gpu = &self->gpu;
 	struct puncher u = { .gpu = gpu, .fd = gpu_memfd(GPU_SZ_2M) };
 	uint8_t *p = gpu_va(SIZE, 0);
+	int64_t begin = gpu_now();
 	pthread_t thread;
 	unsigned int i;
 
 	u.p = gpu_map(GPU_SZ_2M, PROT_READ | PROT_WRITE, MAP_SHARED, u.fd, 0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, punch_loop, &u));
-	for (i = 0; i < 500; i++) {
+	for (i = 0; gpu_more(i, 500, begin); i++) {
 		ASSERT_EQ(p, mmap(p, SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
 				  0));
 		ASSERT_EQ(0, advise(gpu, p, SIZE, ACCESS, RO));

@@ -519,17 +519,28 @@ int gpu_tmpfile(size_t size)
 	return fd;
 }
 
-bool gpu_cpu_present(const volatile void *addr)
+void gpu_cpu_present_pages(const volatile void *addr, size_t pages, bool *present)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t entry = 0;
+	size_t size = pages * sizeof(uint64_t), i;
+	uint64_t *entries = calloc(pages, sizeof(*entries));
 
-	if (fd < 0 ||
-	    pread(fd, &entry, sizeof(entry), (uintptr_t)addr / GPU_PAGE * sizeof(entry)) !=
-		    sizeof(entry))
+	if (fd < 0 || !entries ||
+	    pread(fd, entries, size, (uintptr_t)addr / GPU_PAGE * sizeof(*entries)) !=
+		    (ssize_t)size)
 		gpu_die("/proc/self/pagemap: %s", strerror(errno));
+	for (i = 0; i < pages; i++)
+		present[i] = entries[i] >> 63;
+	free(entries);
 	close(fd);
-	return entry >> 63;
+}
+
+bool gpu_cpu_present(const volatile void *addr)
+{
+	bool present;
+
+	gpu_cpu_present_pages(addr, 1, &present);
+	return present;
 }
 
 /* ------------------------------------------------------------- contents --- */
@@ -695,4 +706,11 @@ int64_t gpu_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+#define STRESS_NS	5000000000LL
+
+bool gpu_more(unsigned int done, unsigned int max, int64_t begin)
+{
+	return done < max && (done < max / 10 || gpu_now() - begin < STRESS_NS);
 }

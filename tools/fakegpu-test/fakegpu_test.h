@@ -238,7 +238,8 @@ int gpu_tmpfile(size_t size);
 /* Bytes of [addr, addr + size) that the CPU maps with THPs (whole VMAs only). */
 size_t gpu_thp_bytes(const volatile void *addr, size_t size);
 
-/* Is the page of @addr present in the CPU's page table? */
+/* Is each page of the range present in the CPU's page table? */
+void gpu_cpu_present_pages(const volatile void *addr, size_t pages, bool *present);
 bool gpu_cpu_present(const volatile void *addr);
 
 /* ------------------------------------------------------------- contents --- */
@@ -274,6 +275,14 @@ uint64_t gpu_rand(uint64_t *state);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t gpu_now(void);
+
+/*
+ * gpu_more - has a stress test that began at @begin another round, after @done?
+ *
+ * @max rounds are enough. A kernel that checks each access needs twenty times as
+ * long for them: after some seconds a tenth has to do.
+ */
+bool gpu_more(unsigned int done, unsigned int max, int64_t begin);
 
 /* ------------------------------------------------------- for test areas --- */
 
