@@ -28,6 +28,7 @@ module_args = $(if $(KDIR),--kdir '$(KDIR)',--kernel '$(KERNEL)')
 ko = "$$(tools/vm/module $(module_args) --path)"
 # With KDIR= the module's kernel is the caller's business, and so are its packages.
 kernel_deps = $(if $(KDIR),,'$(KERNEL)')
+names = build/results/test-$(notdir $(KERNEL)).names
 build_kernel = $(if $(KDIR),:,tools/vm/build-kernel '$(KERNEL)')
 
 MODEL_ARGS = --seeds '$(SEEDS)' --ops '$(OPS)' --threads '$(THREADS)' \
@@ -73,8 +74,9 @@ test:
 	@$(build_kernel)
 	@$(MAKE) module tools tests KERNEL='$(KERNEL)'
 	@mkdir -p build/results
-	@$(run) --numa 2 --timeout '$(TIMEOUT)' --share build/results --env TESTS="$$TESTS" -- \
-		tools/fakegpu-test/run --module $(ko) --programs $(out)/tests \
+	@tools/fakegpu-test/run --list --programs $(out)/tests >'$(names)'
+	@$(run) --numa 2 --timeout '$(TIMEOUT)' --share build/results -- \
+		tools/fakegpu-test/run --module $(ko) --programs $(out)/tests --names '$(names)' \
 		--results 'build/results/test-$(notdir $(KERNEL)).ktap'
 test: export TESTS := $(TESTS)
 
