@@ -47,8 +47,9 @@ extern "C" {
  * - ``ECANCELED``: the queue was destroyed while its work was waited for.
  * - ``ETIME``: the time given is over.
  * - ``ESRCH``: the address space of the VM is gone.
- * - ``EFAULT``: a pointer passed to the ioctl itself is bad. As the error of
- *   a command: the device accessed memory that cannot be accessed.
+ * - ``EFAULT``: a pointer passed to the ioctl itself is bad. If only the answer
+ *   could not be written, what was created exists until the file is closed. As
+ *   the error of a command: the device accessed memory that cannot be accessed.
  * - ``ETIMEDOUT``: only as the error of a command: the device fault could not
  *   be serviced within the driver's time limit.
  * - ``EINTR``: a signal came; libdrm's drmIoctl() calls again.
