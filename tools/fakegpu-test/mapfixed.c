@@ -119,13 +119,14 @@ TEST_F(mapfixed, same_bytes_busy)
 	struct replacer r = { .fd = gpu_memfd(SIZE) };
 	uint64_t want = gpu_crc_pattern(SIZE, 56, 0);
 	struct drm_fakegpu_cmd cmds[32];
+	int64_t begin = gpu_now();
 	pthread_t thread;
 	unsigned int i, round;
 
 	r.p = gpu_map(SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, r.fd, 0);
 	gpu_pattern(r.p, SIZE, 56);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, replacer, &r));
-	for (round = 0; round < 10 || (r.count < 50 && round < 1000); round++) {
+	for (round = 0; gpu_more(round, 10, begin) || (r.count < 50 && round < 1000); round++) {
 		for (i = 0; i < 32; i++) {
 			gpu->res[i] = 0;
 			cmds[i] = fakegpu_checksum(r.p, SIZE, &gpu->res[i]);
@@ -150,13 +151,14 @@ TEST_F(mapfixed, anon_busy)
 	struct replacer r = { .fd = -1 };
 	uint8_t *dst = gpu_map_anon(SIZE);
 	struct drm_fakegpu_cmd cmds[16];
+	int64_t begin = gpu_now();
 	unsigned int i, round;
 	pthread_t thread;
 	size_t at;
 
 	r.p = gpu_map_anon(SIZE);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, replacer, &r));
-	for (round = 0; round < 10 || (r.count < 50 && round < 1000); round++) {
+	for (round = 0; gpu_more(round, 10, begin) || (r.count < 50 && round < 1000); round++) {
 		for (i = 0; i < 16; i += 2) {
 			cmds[i] = fakegpu_fill(r.p, SIZE, 0x7777777777777777);
 			cmds[i + 1] = fakegpu_copy(dst, r.p, SIZE);
@@ -288,6 +290,7 @@ TEST_F(mapfixed, anon_by_file_busy)
 	uint64_t want = gpu_crc_pattern(SIZE, 56, 0);
 	uint8_t *fixed = gpu_map_anon(SIZE), *buf = malloc(SIZE);
 	struct drm_fakegpu_cmd cmds[32];
+	int64_t begin = gpu_now();
 	pthread_t thread;
 	unsigned int i, round;
 
@@ -299,7 +302,7 @@ TEST_F(mapfixed, anon_by_file_busy)
 	memcpy(r.p, buf, SIZE);
 	EXPECT_DEVICE_PATTERN(gpu, r.p, SIZE, 56);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, changer, &r));
-	for (round = 0; round < 10 || (r.count < 60 && round < 1000); round++) {
+	for (round = 0; gpu_more(round, 10, begin) || (r.count < 60 && round < 1000); round++) {
 		for (i = 0; i < 32; i += 2) {
 			gpu->res[8 + i] = 0;
 			gpu->res[9 + i] = 0;
