@@ -320,6 +320,8 @@ static uint64_t slab_kib(void)
 	return kib;
 }
 
+#define CYCLES	10000U
+
 /* Behaviour 38: many cycles of map, fault, unmap: all counters come back */
 TEST_F_TIMEOUT(munmap_busy, cycles, 300)
 {
@@ -332,7 +334,7 @@ TEST_F_TIMEOUT(munmap_busy, cycles, 300)
 	int64_t begin = gpu_now();
 	unsigned int i, cycles;
 
-	for (i = 0; i < warm || gpu_more(i - warm, 10000, begin); i++) {
+	for (i = 0; i < warm || gpu_more(i - warm, CYCLES, begin); i++) {
 		size_t size = (1 + i % 4) * GPU_PAGE;
 
 		if (i == warm) {
@@ -362,8 +364,12 @@ TEST_F_TIMEOUT(munmap_busy, cycles, 300)
 		  (unsigned long long)(after.intervals_added - before.intervals_added));
 	EXPECT_EQ(after.intervals_added - before.intervals_added,
 		  after.intervals_removed - before.intervals_removed);
-	/* One forgotten record of 512 bytes a cycle would be that many KiB. */
-	EXPECT_EVENTUALLY(true, slab_kib() < slab + cycles / 2);
+	/*
+	 * One forgotten record of 512 bytes a cycle would be 5000 KiB. With fewer cycles than
+	 * that the noise is larger: such a kernel checks each access, and has kmemleak.
+	 */
+	if (cycles == CYCLES)
+		EXPECT_EVENTUALLY(true, slab_kib() < slab + cycles / 2);
 }
 
 /* Behaviour 40: the file is closed first, the memory unmapped later */
