@@ -13,7 +13,7 @@ OPS ?= 15000
 THREADS ?= 1
 REPLAY ?=
 ARGS ?=
-TIMEOUT ?= 3600
+TIMEOUT ?= 7200
 PREFIX ?= /usr/local
 DESTDIR ?=
 
@@ -58,7 +58,7 @@ help:
 	@echo "  TESTS='munmap.* perm.*'  for test: only tests whose area.test matches"
 	@echo "  MUTANTS='leaf-dropped'    for mutants: only these"
 	@echo '  SEED=N SEEDS=4 OPS=15000 THREADS=1 REPLAY=FILE  for model, as its options; ARGS= for more'
-	@echo '  TIMEOUT=3600      for test and demo: seconds until a guest is given up'
+	@echo '  TIMEOUT=7200      for test and demo: seconds until a guest is given up'
 	@echo '  ACCEL=auto        tcg, kvm, or auto: kvm only where it is known to work'
 	@echo
 	@echo 'Missing Debian packages are installed (as root or with sudo), or named.'
