@@ -395,8 +395,9 @@ void fakegpu_queue_get_state(struct fakegpu_queue *queue,
 	state->submitted = queue->submitted;
 	state->completed = queue->completed;
 	state->faults = queue->faults;
-	/* The engine moves these on while we look, by plain writes: a snapshot. */
+	/* The engine moves this on while we look, by plain writes: a snapshot. */
 	state->cmd_done = data_race(READ_ONCE(queue->exec.done));
+	/* And this. */
 	state->cmd_index = data_race(READ_ONCE(queue->exec.index));
 	state->error = -queue->error;
 	state->fault_addr = queue->fault_addr;
