@@ -16,6 +16,8 @@
 /* What may be in memory at a time; the rest is on the swap. */
 #define LIMIT		"12M"
 #define SWAP_SIZE	(64 * GPU_SZ_1M)
+/* Seconds: the debug kernel pages out and in at a few MiB a second. */
+#define SLOW		360
 
 GPU_FIXTURE_SYS(reclaimlock);
 
@@ -92,14 +94,14 @@ static uint64_t stamp(unsigned int round, unsigned int block)
 
 /*
  * Write all blocks by the device and read them by device and CPU, while others
- * do what they do; at least @rounds times, and until each of them has done it
- * three times. Each round takes fresh memory, too, and gives it back: intervals
+ * do what they do; @rounds times, or twice where that takes long, and until each
+ * of them has done it three times. Each round takes fresh memory, too, and gives it back: intervals
  * and nodes come and go under pressure.
  */
 static void work(struct __test_metadata *_metadata, struct gpu *gpu, uint8_t *p,
 		 struct disturber *d, unsigned int nr, unsigned int rounds)
 {
-	int64_t end = gpu_now() + 2 * GPU_WAIT_NS;
+	int64_t begin = gpu_now(), end = begin + 2 * GPU_WAIT_NS;
 	volatile bool stop = false;
 	unsigned int round, i, least = 0;
 
@@ -108,7 +110,8 @@ static void work(struct __test_metadata *_metadata, struct gpu *gpu, uint8_t *p,
 		d[i].stop = &stop;
 		ASSERT_EQ(0, pthread_create(&d[i].thread, NULL, disturber_main, &d[i]));
 	}
-	for (round = 0; round < rounds || (least < 3 && gpu_now() < end); round++) {
+	for (round = 0; round < 2 || gpu_more(round, rounds, begin) ||
+			(least < 3 && gpu_now() < end); round++) {
 		uint8_t *fresh = gpu_map_anon(BLOCK);
 
 		for (i = 0; i < BLOCKS; i++)
@@ -140,7 +143,7 @@ static void work(struct __test_metadata *_metadata, struct gpu *gpu, uint8_t *p,
 }
 
 /* Behaviour 109: device work in a cgroup that is too small for it: faults reclaim */
-TEST_F(reclaimlock, memcg)
+TEST_F_TIMEOUT(reclaimlock, memcg, SLOW)
 {
 	struct gpu *gpu = &self->gpu;
 	uint8_t *p = gpu_map_anon(SIZE);
@@ -156,7 +159,7 @@ TEST_F(reclaimlock, memcg)
 }
 
 /* Behaviour 109: the same, with compaction and the caches' shrinkers at work */
-TEST_F(reclaimlock, memcg_compaction_caches)
+TEST_F_TIMEOUT(reclaimlock, memcg_compaction_caches, SLOW)
 {
 	struct gpu *gpu = &self->gpu;
 	uint8_t *p = gpu_map_anon(SIZE);
@@ -175,7 +178,7 @@ TEST_F(reclaimlock, memcg_compaction_caches)
 }
 
 /* Behaviour 109: the same, with huge pages that come and are split by reclaim */
-TEST_F(reclaimlock, memcg_huge)
+TEST_F_TIMEOUT(reclaimlock, memcg_huge, SLOW)
 {
 	struct gpu *gpu = &self->gpu;
 	uint8_t *p = gpu_map(SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -195,7 +198,7 @@ TEST_F(reclaimlock, memcg_huge)
 }
 
 /* Behaviour 109: shared memory on the swap, which another process uses at the same time */
-TEST_F(reclaimlock, memcg_shared)
+TEST_F_TIMEOUT(reclaimlock, memcg_shared, SLOW)
 {
 	struct gpu *gpu = &self->gpu;
 	uint8_t *p = gpu_map(SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
