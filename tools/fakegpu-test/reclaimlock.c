@@ -95,8 +95,8 @@ static uint64_t stamp(unsigned int round, unsigned int block)
 /*
  * Write all blocks by the device and read them by device and CPU, while others
  * do what they do; @rounds times, or twice where that takes long, and until each
- * of them has done it three times. Each round takes fresh memory, too, and gives it back: intervals
- * and nodes come and go under pressure.
+ * of them has done it three times. Each round takes fresh memory, too, and gives
+ * it back: intervals and nodes come and go under pressure.
  */
 static void work(struct __test_metadata *_metadata, struct gpu *gpu, uint8_t *p,
 		 struct disturber *d, unsigned int nr, unsigned int rounds)
