@@ -6,6 +6,7 @@
 #include "fakegpu_test.h"
 
 #include <sys/ioctl.h>
+#include <sys/utsname.h>
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -706,6 +707,16 @@ int64_t gpu_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+bool gpu_kernel_at_least(unsigned int major, unsigned int minor)
+{
+	unsigned int has_major, has_minor;
+	struct utsname name;
+
+	if (uname(&name) || sscanf(name.release, "%u.%u", &has_major, &has_minor) != 2)
+		gpu_die("a kernel without a version");
+	return has_major > major || (has_major == major && has_minor >= minor);
 }
 
 #define STRESS_NS	5000000000LL

@@ -276,6 +276,9 @@ uint64_t gpu_rand(uint64_t *state);
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t gpu_now(void);
 
+/* Is the kernel @major.@minor or later? For what no other thing tells. */
+bool gpu_kernel_at_least(unsigned int major, unsigned int minor);
+
 /*
  * gpu_more - has a stress test that began at @begin another round, after @done?
  *
