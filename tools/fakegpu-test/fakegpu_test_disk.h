@@ -125,10 +125,16 @@ static inline int disk_open(struct disk *disk)
 /* Return: 0, or why the disk can't be taken out: somebody still uses it. */
 static inline int disk_close(struct disk *disk)
 {
+	int64_t end = gpu_now() + GPU_WAIT_NS;
+
 	close(disk->root);
-	if (umount2(disk->dir, 0)) {
-		disk_why(disk, "umount: %s", strerror(errno));
-		return -errno;
+	/* The files of a process that was killed are let go by a worker of the kernel. */
+	while (umount2(disk->dir, 0)) {
+		if (errno != EBUSY || gpu_now() > end) {
+			disk_why(disk, "umount: %s", strerror(errno));
+			return -errno;
+		}
+		usleep(10000);
 	}
 	rmdir(disk->dir);
 	close(disk->loop);
