@@ -29,7 +29,7 @@ static const char help[] =
 	"  --round N           operations until a new process begins from nothing (default 3000)\n"
 	"  --threads N         threads with neighbouring memory in one VM (default 1)\n"
 	"  --pages N           pages of each thread's memory (default 2048, 1024 with threads)\n"
-	"  --scheme S          slot or mm (default: drawn for each round)\n"
+	"  --scheme S          slot, vma or mm (default: drawn for each round)\n"
 	"  --interval-order N  (default: drawn for each round)\n"
 	"  --window-order N    (default: drawn for each round)\n"
 	"  --replay FILE       carry out this list\n"
@@ -123,12 +123,26 @@ static uint64_t number(const char *text, uint64_t min, uint64_t max)
 	return value;
 }
 
+static const char *scheme_text(uint32_t scheme)
+{
+	switch (scheme) {
+	case DRM_FAKEGPU_SCHEME_MM:
+		return "mm";
+	case DRM_FAKEGPU_SCHEME_VMA:
+		return "vma";
+	default:
+		return "slot";
+	}
+}
+
 static uint32_t parse_scheme(const char *text)
 {
 	if (!strcmp(text, "slot"))
 		return DRM_FAKEGPU_SCHEME_SLOT;
 	if (!strcmp(text, "mm"))
 		return DRM_FAKEGPU_SCHEME_MM;
+	if (!strcmp(text, "vma"))
+		return DRM_FAKEGPU_SCHEME_VMA;
 	usage_error("unknown scheme", text);
 }
 
@@ -227,11 +241,15 @@ static uint32_t count_numa_nodes(void)
 /* How the VM is made, and how threads are neighbours, changes from round to round. */
 static void draw_config(const struct settings *s, struct config *config, uint64_t seed)
 {
+	static const uint32_t drawn_schemes[] = {
+		DRM_FAKEGPU_SCHEME_SLOT, DRM_FAKEGPU_SCHEME_SLOT, DRM_FAKEGPU_SCHEME_VMA,
+		DRM_FAKEGPU_SCHEME_VMA, DRM_FAKEGPU_SCHEME_MM,
+	};
 	static const uint32_t interval_orders[] = { 0, 21, 21, 22, 25 };
 	static const uint32_t window_orders[] = { 0, 0, 12, 16, 20, 21, 23 };
 	uint32_t scheme, interval, window, granule;
 
-	scheme = rng_below(&seed, 4) ? DRM_FAKEGPU_SCHEME_SLOT : DRM_FAKEGPU_SCHEME_MM;
+	scheme = drawn_schemes[rng_below(&seed, 5)];
 	interval = interval_orders[rng_below(&seed, 5)];
 	window = window_orders[rng_below(&seed, 7)];
 	granule = rng_below(&seed, 3) ? 16 : LEAF_PAGES;
@@ -362,8 +380,7 @@ static int run_seed(const struct settings *s, struct shared *shared, uint64_t se
 			return RUN_BROKEN;
 		if (outcome == OUTCOME_MISMATCH) {
 			printf("MISMATCH with seed %llu in round %u (scheme %s, interval order %u, window order %u)\n",
-			       (unsigned long long)seed, round,
-			       config.scheme == DRM_FAKEGPU_SCHEME_MM ? "mm" : "slot",
+			       (unsigned long long)seed, round, scheme_text(config.scheme),
 			       config.interval_order, config.window_order);
 			tell_failure(&config, shared);
 			snprintf(path, sizeof(path), "%s/model-%llu-%u.ops", s->save,

@@ -395,7 +395,7 @@ TEST_F(input, dev_query)
 	EXPECT_EQ(-EOPNOTSUPP, gpu_ioctl(gpu->fd, DRM_IOCTL_FAKEGPU_DEV_QUERY, &q));
 
 	EXPECT_EQ((uint64_t)DRM_FAKEGPU_DEV_SIMULATOR, gpu->info.flags);
-	EXPECT_EQ(3U, gpu->info.schemes & 3);
+	EXPECT_EQ(7U, gpu->info.schemes & 7);
 	EXPECT_EQ(12U, gpu->info.page_shift);
 	EXPECT_EQ(21U, gpu->info.leaf_shift);
 	EXPECT_LE(gpu->info.interval_order_min, gpu->info.interval_order);
@@ -415,7 +415,7 @@ TEST_F(input, vm_create_values)
 		uint32_t scheme, interval, window;
 		int ret;
 	} table[] = {
-		{ 2, 0, 0, -EOPNOTSUPP },
+		{ 3, 0, 0, -EOPNOTSUPP },
 		{ 31, 0, 0, -EOPNOTSUPP },
 		{ 32, 0, 0, -EOPNOTSUPP },
 		{ ~0u, 0, 0, -EOPNOTSUPP },
@@ -425,6 +425,8 @@ TEST_F(input, vm_create_values)
 		{ DRM_FAKEGPU_SCHEME_SLOT, 64, 0, -EINVAL },
 		{ DRM_FAKEGPU_SCHEME_SLOT, ~0u, 0, -EINVAL },
 		{ DRM_FAKEGPU_SCHEME_MM, info->interval_order, 0, -EINVAL },
+		{ DRM_FAKEGPU_SCHEME_VMA, info->interval_order_min - 1, 0, -EINVAL },
+		{ DRM_FAKEGPU_SCHEME_VMA, info->interval_order_max, 0, 0 },
 		{ DRM_FAKEGPU_SCHEME_SLOT, 0, info->window_order_min - 1, -EINVAL },
 		{ DRM_FAKEGPU_SCHEME_SLOT, 0, info->window_order_max + 1, -EINVAL },
 		{ DRM_FAKEGPU_SCHEME_MM, 0, 64, -EINVAL },

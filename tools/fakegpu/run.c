@@ -49,8 +49,10 @@ int run_option(struct run *run, int c, const char *help)
 			run->scheme = DRM_FAKEGPU_SCHEME_SLOT;
 		else if (!strcmp(optarg, "mm"))
 			run->scheme = DRM_FAKEGPU_SCHEME_MM;
+		else if (!strcmp(optarg, "vma"))
+			run->scheme = DRM_FAKEGPU_SCHEME_VMA;
 		else
-			return usage("--scheme: '%s' is none of slot, mm", optarg);
+			return usage("--scheme: '%s' is none of slot, vma, mm", optarg);
 		return -1;
 	case OPT_INTERVAL_ORDER:
 		if (!parse_number("--interval-order", optarg, 12, 63, &value))

@@ -35,6 +35,7 @@ int run_tour(struct run *run, int argc, char **argv);
 #define RUN_HELP								\
 	"\n"									\
 	"      --scheme S           slot: intervals are aligned slots (default);\n"	\
+	"                           vma: what of a VMA lies in such a slot;\n"	\
 	"                           mm: one interval over the address space\n"	\
 	"      --interval-order N   slots of 2^N bytes (default: the device's)\n"	\
 	"      --window-order N     fault windows of 2^N bytes (default: the device's)\n" \

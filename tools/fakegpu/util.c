@@ -203,6 +203,8 @@ const char *scheme_name(uint32_t scheme)
 		return "slot";
 	case DRM_FAKEGPU_SCHEME_MM:
 		return "mm";
+	case DRM_FAKEGPU_SCHEME_VMA:
+		return "vma";
 	default:
 		return "?";
 	}

@@ -20,7 +20,14 @@
 
 static const char *scheme_name(u32 scheme)
 {
-	return scheme == DRM_FAKEGPU_SCHEME_MM ? "mm" : "slot";
+	switch (scheme) {
+	case DRM_FAKEGPU_SCHEME_MM:
+		return "mm";
+	case DRM_FAKEGPU_SCHEME_VMA:
+		return "vma";
+	default:
+		return "slot";
+	}
 }
 
 static const char *where_name(u32 where)
@@ -96,7 +103,8 @@ static void show_interval(struct seq_file *m, const struct fakegpu_interval *int
 
 	put_range(m, fakegpu_interval_start(interval), fakegpu_interval_last(interval) + 1);
 	seq_printf(m, " %s %s %llu %lu\n", scheme_name(intervals->scheme),
-		   interval->dead ? "dead" : "live",
+		   interval->dead ? "dead" :
+		   interval->unsettled || interval->settling ? "unsettled" : "live",
 		   fakegpu_mirror_count(intervals->mirror, fakegpu_interval_start(interval),
 					fakegpu_interval_last(interval)),
 		   READ_ONCE(interval->notifier.invalidate_seq));
@@ -114,7 +122,7 @@ static int intervals_show(struct seq_file *m, void *unused)
 	for (node = interval_tree_iter_first(&intervals->index, 0, ULONG_MAX); node;
 	     node = interval_tree_iter_next(node, 0, ULONG_MAX))
 		show_interval(m, container_of(node, struct fakegpu_interval, node));
-	list_for_each_entry(interval, &intervals->dead, dead_link)
+	list_for_each_entry(interval, &intervals->dead, link)
 		show_interval(m, interval);
 	read_unlock(&vm->mirror.lock);
 	return 0;

@@ -36,9 +36,10 @@
  * Version of the uapi:
  *  1.0 - the first one
  *  1.1 - VM_ADVISE and VM_QUERY_ATTRS, VM_SCRATCH
+ *  1.2 - scheme vma
  */
 #define DRIVER_MAJOR	1
-#define DRIVER_MINOR	1
+#define DRIVER_MINOR	2
 
 #define MAX_DEVICES	16
 #define MAX_ENGINES	64

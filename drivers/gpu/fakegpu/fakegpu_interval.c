@@ -42,6 +42,7 @@
 
 #include "fakegpu_interval.h"
 #include "fakegpu_race.h"
+#include "fakegpu_scheme_vma.h"
 #include "fakegpu_stats.h"
 #include "fakegpu_trace.h"
 
@@ -50,7 +51,24 @@ module_param_unsafe(broken_clear, bool, 0600);
 MODULE_PARM_DESC(broken_clear,
 		 "Leave the last page of each clear in the mirror, so that the oracle can be seen to fail (default: false)");
 
-/* An interval that covers nothing any more is handed to the worker, once. */
+/* Out of the index, and to the worker: once. */
+static void interval_kill(struct fakegpu_interval *interval)
+{
+	struct fakegpu_intervals *intervals = interval->owner;
+
+	if (interval->unsettled)
+		list_del(&interval->link);
+	interval->unsettled = false;
+	interval->dead = true;
+	interval_tree_remove(&interval->node, &intervals->index);
+	intervals->live--;
+	intervals->pending++;
+	list_add_tail(&interval->link, &intervals->dead);
+	fakegpu_stats_inc(intervals->stats, intervals_removed);
+	trace_fakegpu_interval_dead(interval);
+}
+
+/* An interval that covers nothing any more goes. */
 static void interval_kill_if_empty(struct fakegpu_interval *interval)
 {
 	struct fakegpu_intervals *intervals = interval->owner;
@@ -63,13 +81,7 @@ static void interval_kill_if_empty(struct fakegpu_interval *interval)
 				  fakegpu_interval_last(interval)))
 		return;
 
-	interval->dead = true;
-	interval_tree_remove(&interval->node, &intervals->index);
-	intervals->live--;
-	intervals->pending++;
-	list_add_tail(&interval->dead_link, &intervals->dead);
-	fakegpu_stats_inc(intervals->stats, intervals_removed);
-	trace_fakegpu_interval_dead(interval);
+	interval_kill(interval);
 	queue_work(intervals->wq, &intervals->work);
 }
 
@@ -156,8 +168,8 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 	struct fakegpu_intervals *intervals = interval->owner;
 	struct fakegpu_mirror *mirror = intervals->mirror;
 	struct fakegpu_mirror_clear clear = {
-		.next = max(range->start, fakegpu_interval_start(interval)),
-		.last = min(range->end - 1, fakegpu_interval_last(interval)),
+		.next = max(range->start, interval->reach_start),
+		.last = min(range->end - 1, interval->reach_last),
 	};
 	ktime_t time = ktime_get();
 
@@ -186,6 +198,8 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 	record_event(interval, range, time, clear.pages);
 	trace_fakegpu_invalidate(interval, range, clear.pages);
 
+	if (intervals->scheme == DRM_FAKEGPU_SCHEME_VMA)
+		fakegpu_vma_unmapped(interval, range);
 	interval_kill_if_empty(interval);
 	write_unlock(&mirror->lock);
 	return true;
@@ -206,7 +220,7 @@ static void intervals_remove_dead(struct fakegpu_intervals *intervals)
 	list_splice_init(&intervals->dead, &dead);
 	write_unlock(&intervals->mirror->lock);
 
-	list_for_each_entry_safe(interval, next, &dead, dead_link) {
+	list_for_each_entry_safe(interval, next, &dead, link) {
 		mmu_interval_notifier_remove(&interval->notifier);
 		trace_fakegpu_interval_remove(interval);
 		kfree(interval);
@@ -233,6 +247,11 @@ static void intervals_work(struct work_struct *work)
 	/* Without memory leaves are dropped instead of split, and counted (I5). */
 	if (refill)
 		fakegpu_mirror_refill(intervals->mirror);
+}
+
+static void settle_work(struct work_struct *work)
+{
+	fakegpu_vma_settle(container_of(work, struct fakegpu_intervals, settle_work));
 }
 
 /* The mirror lock is taken in reclaim context: let lockdep know without a race. */
@@ -278,7 +297,9 @@ int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_m
 	intervals->order = order;
 	intervals->index = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&intervals->dead);
+	INIT_LIST_HEAD(&intervals->unsettled);
 	INIT_WORK(&intervals->work, intervals_work);
+	INIT_WORK(&intervals->settle_work, settle_work);
 	prime_lockdep(mirror);
 
 	return mmu_notifier_register(NULL, mm);
@@ -297,18 +318,17 @@ void fakegpu_intervals_fini(struct fakegpu_intervals *intervals)
 	struct interval_tree_node *node;
 
 	write_lock(&intervals->mirror->lock);
+	intervals->closing = true;
+	write_unlock(&intervals->mirror->lock);
+	cancel_work_sync(&intervals->settle_work);
+
+	write_lock(&intervals->mirror->lock);
 	while ((node = interval_tree_iter_first(&intervals->index, 0, ULONG_MAX))) {
 		struct fakegpu_interval *interval =
 			container_of(node, struct fakegpu_interval, node);
 
 		WARN_ON(interval->users);
-		interval->dead = true;
-		interval_tree_remove(node, &intervals->index);
-		intervals->live--;
-		intervals->pending++;
-		list_add_tail(&interval->dead_link, &intervals->dead);
-		fakegpu_stats_inc(intervals->stats, intervals_removed);
-		trace_fakegpu_interval_dead(interval);
+		interval_kill(interval);
 	}
 	write_unlock(&intervals->mirror->lock);
 
@@ -326,7 +346,12 @@ void fakegpu_intervals_fini(struct fakegpu_intervals *intervals)
  */
 struct fakegpu_interval *fakegpu_interval_alloc(void)
 {
-	return kzalloc(sizeof(struct fakegpu_interval), GFP_KERNEL);
+	struct fakegpu_interval *interval = kzalloc(sizeof(*interval), GFP_KERNEL);
+
+	/* Not in the index; callbacks may come before it is. */
+	if (interval)
+		interval->dead = true;
+	return interval;
 }
 
 /**
@@ -374,16 +399,63 @@ struct fakegpu_interval *fakegpu_interval_get(struct fakegpu_intervals *interval
 	return interval;
 }
 
-static void scheme_bounds(const struct fakegpu_intervals *intervals, unsigned long addr,
-			  unsigned long *start, unsigned long *length)
+static int scheme_bounds(struct fakegpu_intervals *intervals, unsigned long addr,
+			 unsigned long *start, unsigned long *last)
 {
-	if (intervals->scheme == DRM_FAKEGPU_SCHEME_MM) {
+	unsigned long mask = (1UL << intervals->order) - 1;
+
+	switch (intervals->scheme) {
+	case DRM_FAKEGPU_SCHEME_MM:
 		*start = 0;
-		*length = ULONG_MAX & PAGE_MASK;
-	} else {
-		*length = 1UL << intervals->order;
-		*start = addr & ~(*length - 1);
+		*last = (ULONG_MAX & PAGE_MASK) - 1;
+		return 0;
+	case DRM_FAKEGPU_SCHEME_VMA:
+		return fakegpu_vma_bounds(intervals, addr, start, last);
+	default:
+		*start = addr & ~mask;
+		*last = addr | mask;
+		return 0;
 	}
+}
+
+/**
+ * fakegpu_interval_register_locked - register an interval's notifier
+ * @intervals: the intervals
+ * @interval: from fakegpu_interval_alloc()
+ * @start: first address
+ * @last: last address (inclusive)
+ *
+ * The caller holds mmap_lock for write and is a user of the mm. From here on
+ * there may be callbacks; the interval isn't in the index yet.
+ *
+ * Return: 0, or what mmu_interval_notifier_insert_locked() said.
+ */
+int fakegpu_interval_register_locked(struct fakegpu_intervals *intervals,
+				     struct fakegpu_interval *interval, unsigned long start,
+				     unsigned long last)
+{
+	interval->owner = intervals;
+	interval->node.start = start;
+	interval->node.last = last;
+	interval->reach_start = start;
+	interval->reach_last = last;
+
+	return mmu_interval_notifier_insert_locked(&interval->notifier, intervals->mm, start,
+						   last - start + 1, &interval_ops);
+}
+
+/* Into the index: from now on it can be found, and can go. */
+static void interval_publish(struct fakegpu_interval *interval)
+{
+	struct fakegpu_intervals *intervals = interval->owner;
+
+	lockdep_assert_held_write(&intervals->mirror->lock);
+
+	interval->dead = false;
+	interval_tree_insert(&interval->node, &intervals->index);
+	intervals->live++;
+	fakegpu_stats_inc(intervals->stats, intervals_added);
+	trace_fakegpu_interval_add(interval);
 }
 
 /**
@@ -395,15 +467,15 @@ static void scheme_bounds(const struct fakegpu_intervals *intervals, unsigned lo
  * The caller holds mmap_lock for write and is a user of the mm. If meanwhile
  * somebody else has registered an interval, that one is taken.
  *
- * Return: the interval, to be released by fakegpu_interval_put(), or what
- * mmu_interval_notifier_insert_locked() said.
+ * Return: the interval, to be released by fakegpu_interval_put(), or -EFAULT if
+ * there is no VMA, or what mmu_interval_notifier_insert_locked() said.
  */
 struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *intervals,
 						     unsigned long addr,
 						     struct fakegpu_interval **newp)
 {
 	struct fakegpu_interval *interval;
-	unsigned long start, length;
+	unsigned long start, last;
 	int ret;
 
 	mmap_assert_write_locked(intervals->mm);
@@ -413,30 +485,119 @@ struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *i
 		return interval;
 
 	interval = *newp;
-	scheme_bounds(intervals, addr, &start, &length);
-	interval->owner = intervals;
-	interval->node.start = start;
-	interval->node.last = start + length - 1;
 	interval->users = 1;
-
-	if (fakegpu_race_fail(intervals->race, FAKEGPU_RACE_FAIL_INSERT, addr, addr))
-		return ERR_PTR(-ENOMEM);
-
-	/* From here on there may be callbacks; they find nothing to clear. */
-	ret = mmu_interval_notifier_insert_locked(&interval->notifier, intervals->mm, start,
-						  length, &interval_ops);
+	ret = scheme_bounds(intervals, addr, &start, &last);
+	if (!ret && fakegpu_race_fail(intervals->race, FAKEGPU_RACE_FAIL_INSERT, addr, addr))
+		ret = -ENOMEM;
+	if (!ret)
+		ret = fakegpu_interval_register_locked(intervals, interval, start, last);
 	if (ret)
 		return ERR_PTR(ret);
 
 	write_lock(&intervals->mirror->lock);
-	interval_tree_insert(&interval->node, &intervals->index);
-	intervals->live++;
+	interval_publish(interval);
 	write_unlock(&intervals->mirror->lock);
-
-	fakegpu_stats_inc(intervals->stats, intervals_added);
-	trace_fakegpu_interval_add(interval);
 	*newp = NULL;
 	return interval;
+}
+
+/**
+ * fakegpu_interval_trim - make an interval cover less
+ * @interval: the interval, live
+ * @start: first address of what is left
+ * @last: its last address (inclusive)
+ *
+ * Called under the mirror lock, held for write; there are no mirror entries in
+ * what comes off. A service that was about to commit there starts again.
+ */
+void fakegpu_interval_trim(struct fakegpu_interval *interval, unsigned long start,
+			   unsigned long last)
+{
+	struct fakegpu_intervals *intervals = interval->owner;
+
+	lockdep_assert_held_write(&intervals->mirror->lock);
+
+	interval_tree_remove(&interval->node, &intervals->index);
+	WRITE_ONCE(interval->node.start, start);
+	WRITE_ONCE(interval->node.last, last);
+	interval_tree_insert(&interval->node, &intervals->index);
+}
+
+/**
+ * fakegpu_interval_unsettle - ask for an interval to be replaced
+ * @interval: the interval, live
+ *
+ * Called under the mirror lock, held for write.
+ */
+void fakegpu_interval_unsettle(struct fakegpu_interval *interval)
+{
+	struct fakegpu_intervals *intervals = interval->owner;
+
+	lockdep_assert_held_write(&intervals->mirror->lock);
+
+	if (!interval->unsettled)
+		list_add_tail(&interval->link, &intervals->unsettled);
+	interval->unsettled = true;
+	/* The last user asks, else. */
+	if (!interval->users && !intervals->closing)
+		queue_work(intervals->wq, &intervals->settle_work);
+}
+
+/**
+ * fakegpu_interval_next_unsettled - take an interval that is to be replaced
+ * @intervals: the intervals
+ *
+ * Return: one that nobody else uses, for fakegpu_interval_replace() or
+ * fakegpu_interval_put(); NULL if there is none.
+ */
+struct fakegpu_interval *fakegpu_interval_next_unsettled(struct fakegpu_intervals *intervals)
+{
+	struct fakegpu_interval *interval, *found = NULL;
+
+	write_lock(&intervals->mirror->lock);
+	list_for_each_entry(interval, &intervals->unsettled, link) {
+		if (interval->users || intervals->closing)
+			continue;
+		interval->unsettled = false;
+		interval->settling = true;
+		list_del(&interval->link);
+		interval->users++;
+		found = interval;
+		break;
+	}
+	write_unlock(&intervals->mirror->lock);
+	return found;
+}
+
+/**
+ * fakegpu_interval_replace - replace an interval by others
+ * @interval: from fakegpu_interval_next_unsettled()
+ * @parts: registered intervals, emptied on success; together they cover all mirror
+ *	entries that @interval covers
+ *
+ * Called under the mirror lock, held for write.
+ *
+ * Return: true; or false, and nothing has changed, if somebody else uses it, or it
+ * became unsettled again.
+ */
+bool fakegpu_interval_replace(struct fakegpu_interval *interval, struct list_head *parts)
+{
+	struct fakegpu_interval *part, *next;
+
+	lockdep_assert_held_write(&interval->owner->mirror->lock);
+
+	if (interval->users != 1 || interval->unsettled)
+		return false;
+	interval->users = 0;
+	interval_kill(interval);
+	list_for_each_entry_safe(part, next, parts, link) {
+		list_del(&part->link);
+		interval_publish(part);
+		/* What it is for may have gone again. */
+		interval_kill_if_empty(part);
+	}
+	queue_work(interval->owner->wq, &interval->owner->work);
+	return true;
 }
 
 /**
@@ -452,6 +613,8 @@ void fakegpu_interval_put(struct fakegpu_interval *interval)
 	write_lock(&mirror->lock);
 	interval->users--;
 	interval_kill_if_empty(interval);
+	if (interval->unsettled)
+		fakegpu_interval_unsettle(interval);
 	write_unlock(&mirror->lock);
 }
 

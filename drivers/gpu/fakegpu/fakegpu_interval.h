@@ -31,16 +31,30 @@ struct fakegpu_stats;
 struct fakegpu_interval {
 	/** @notifier: the registration. */
 	struct mmu_interval_notifier notifier;
-	/** @node: in the index while live; its start and last (inclusive) never change. */
+	/**
+	 * @node: in the index while live. Its start and last (inclusive) say what
+	 * the interval covers; mirror lock, but for a look without it.
+	 */
 	struct interval_tree_node node;
+	/** @reach_start: first address of what callbacks come for; immutable. */
+	unsigned long reach_start;
+	/** @reach_last: its last address (inclusive); immutable. */
+	unsigned long reach_last;
 	/** @owner: immutable. */
 	struct fakegpu_intervals *owner;
-	/** @dead_link: in &fakegpu_intervals.dead once dead; mirror lock. */
-	struct list_head dead_link;
+	/**
+	 * @link: in &fakegpu_intervals.dead once dead, in
+	 * &fakegpu_intervals.unsettled while unsettled; mirror lock.
+	 */
+	struct list_head link;
 	/** @users: services between get and put; with any, it isn't killed; mirror lock. */
 	unsigned int users;
-	/** @dead: out of the index, waits for its removal; mirror lock. */
+	/** @dead: not in the index: not yet, or to be removed; mirror lock. */
 	bool dead;
+	/** @unsettled: registered for more than it has to (scheme vma); mirror lock. */
+	bool unsettled;
+	/** @settling: a worker is about to replace it; mirror lock. */
+	bool settling;
 };
 
 /**
@@ -105,6 +119,12 @@ struct fakegpu_intervals {
 	struct list_head dead;
 	/** @work: removes dead intervals and refills the mirror's reserve. */
 	struct work_struct work;
+	/** @unsettled: intervals that @settle_work shall replace; mirror lock. */
+	struct list_head unsettled;
+	/** @settle_work: replaces unsettled intervals (scheme vma). */
+	struct work_struct settle_work;
+	/** @closing: nothing is to be replaced any more; mirror lock. */
+	bool closing;
 	/** @restore_work: of the VM; takes the requests in @restores; immutable. */
 	struct work_struct *restore_work;
 	/** @restores: requests that @restore_work hasn't taken yet; mirror lock. */
@@ -117,14 +137,15 @@ struct fakegpu_intervals {
 	u64 nr_events;
 };
 
+/* Without the mirror lock this is only what was so a moment ago. */
 static inline unsigned long fakegpu_interval_start(const struct fakegpu_interval *interval)
 {
-	return interval->node.start;
+	return READ_ONCE(interval->node.start);
 }
 
 static inline unsigned long fakegpu_interval_last(const struct fakegpu_interval *interval)
 {
-	return interval->node.last;
+	return READ_ONCE(interval->node.last);
 }
 
 int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_mirror *mirror,
@@ -143,6 +164,14 @@ struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *i
 void fakegpu_interval_put(struct fakegpu_interval *interval);
 bool fakegpu_interval_valid(struct fakegpu_interval *interval, unsigned long start,
 			    unsigned long last, unsigned long seq);
+int fakegpu_interval_register_locked(struct fakegpu_intervals *intervals,
+				     struct fakegpu_interval *interval, unsigned long start,
+				     unsigned long last);
+void fakegpu_interval_trim(struct fakegpu_interval *interval, unsigned long start,
+			   unsigned long last);
+void fakegpu_interval_unsettle(struct fakegpu_interval *interval);
+struct fakegpu_interval *fakegpu_interval_next_unsettled(struct fakegpu_intervals *intervals);
+bool fakegpu_interval_replace(struct fakegpu_interval *interval, struct list_head *parts);
 void fakegpu_intervals_drop(struct fakegpu_intervals *intervals, unsigned long start,
 			    unsigned long last);
 bool fakegpu_intervals_next_restore(struct fakegpu_intervals *intervals,

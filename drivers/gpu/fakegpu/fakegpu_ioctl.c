@@ -147,7 +147,8 @@ int fakegpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file 
 		.flags = DRM_FAKEGPU_DEV_SIMULATOR,
 		.va_start = 0,
 		.va_end = current->mm->task_size,
-		.schemes = BIT(DRM_FAKEGPU_SCHEME_SLOT) | BIT(DRM_FAKEGPU_SCHEME_MM),
+		.schemes = BIT(DRM_FAKEGPU_SCHEME_SLOT) | BIT(DRM_FAKEGPU_SCHEME_MM) |
+			   BIT(DRM_FAKEGPU_SCHEME_VMA),
 		.num_engines = fakegpu_limits.num_engines,
 		.page_shift = PAGE_SHIFT,
 		.leaf_shift = FAKEGPU_LEAF_SHIFT,
@@ -184,7 +185,7 @@ int fakegpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file 
 
 static int check_vm_create(const struct drm_fakegpu_vm_create *args)
 {
-	if (args->scheme != DRM_FAKEGPU_SCHEME_SLOT && args->scheme != DRM_FAKEGPU_SCHEME_MM)
+	if (args->scheme > DRM_FAKEGPU_SCHEME_VMA)
 		return -EOPNOTSUPP;
 	if ((args->flags & ~(DRM_FAKEGPU_VM_SHARED | DRM_FAKEGPU_VM_SCRATCH)) || args->pad)
 		return -EINVAL;

@@ -188,6 +188,12 @@ static int pass_interval(struct pass *pass)
 	struct fakegpu_request request = {};
 	int ret;
 
+	/* It may have been trimmed while it was waited for. */
+	if (pass->interval && (pass->addr < fakegpu_interval_start(pass->interval) ||
+			       pass->addr > fakegpu_interval_last(pass->interval))) {
+		fakegpu_interval_put(pass->interval);
+		pass->interval = NULL;
+	}
 	if (!pass->interval)
 		pass->interval = fakegpu_interval_get(intervals, pass->addr);
 	if (pass->interval)
@@ -253,24 +259,29 @@ static void pass_want(struct pass *pass)
 	}
 }
 
-/* Set the window: what surrounds the address, within VMA, interval and attributes. */
-static void pass_window(struct pass *pass, struct vm_area_struct *vma)
+/*
+ * Set the window: what surrounds the address, within VMA, interval and attributes.
+ * Returns 0, or -EBUSY if the interval doesn't cover the address any more.
+ */
+static int pass_window(struct pass *pass, struct vm_area_struct *vma)
 {
 	struct fakegpu_service *service = pass->service;
+	unsigned long first = fakegpu_interval_start(pass->interval);
+	unsigned long last = fakegpu_interval_last(pass->interval);
 	unsigned int order = pass->attr.value.window_order ?: service->window_order;
 	unsigned long mask = (1UL << min(order, service->window_order)) - 1;
 	unsigned long i;
 
+	if (pass->addr < first || pass->addr > last)
+		return -EBUSY;
 	pass->base = pass->addr & ~mask;
 	if (pass->single) {
 		pass->start = pass->addr & PAGE_MASK;
 		pass->last = pass->start + PAGE_SIZE - 1;
 	} else {
-		pass->start = max3(pass->base, vma->vm_start,
-				   fakegpu_interval_start(pass->interval));
+		pass->start = max3(pass->base, vma->vm_start, first);
 		pass->start = max(pass->start, pass->attr.start);
-		pass->last = min3(pass->base + mask, vma->vm_end - 1,
-				  fakegpu_interval_last(pass->interval));
+		pass->last = min3(pass->base + mask, vma->vm_end - 1, last);
 		pass->last = min(pass->last, pass->attr.last);
 	}
 	pass_want(pass);
@@ -285,6 +296,7 @@ static void pass_window(struct pass *pass, struct vm_area_struct *vma)
 			i++;
 		pass->start = pass->base + (i << PAGE_SHIFT);
 	}
+	return 0;
 }
 
 /*
@@ -594,7 +606,9 @@ static int service_pass(struct pass *pass)
 	ret = check_vma(vma, request.write);
 	if (!ret) {
 		pass->vma = vma;
-		pass_window(pass, vma);
+		ret = pass_window(pass, vma);
+	}
+	if (!ret) {
 		ret = pass_read(pass);
 		trace_fakegpu_range_fault(service->intervals, pass->start, pass->last, pass->seq,
 					  ret);

@@ -97,13 +97,16 @@ static void check_slot(struct oracle *oracle, unsigned long start, unsigned long
 	}
 }
 
-/* Returns 0, or -EBUSY to try again. */
-static int verify_pass(struct oracle *oracle, unsigned long start, unsigned long last)
+/*
+ * Look at [start, *lastp], which lies in one slot of a large leaf, or what of it
+ * the interval at @start covers, and say in *lastp how far that is. There is an
+ * entry at @start. Returns 0, or -EBUSY to try again.
+ */
+static int verify_pass(struct oracle *oracle, unsigned long start, unsigned long *lastp)
 {
 	struct fakegpu_vm *vm = oracle->vm;
 	struct hmm_range range = {
 		.start = start,
-		.end = last + 1,
 		.hmm_pfns = oracle->pfns,
 	};
 	struct fakegpu_interval *interval;
@@ -115,12 +118,16 @@ static int verify_pass(struct oracle *oracle, unsigned long start, unsigned long
 		/* I1, unless the entries have gone with their interval. */
 		read_lock(&vm->mirror.lock);
 		ret = fakegpu_intervals_cover(&vm->intervals, start, start) ? -EBUSY : 0;
-		if (!ret && fakegpu_mirror_next(&vm->mirror, start, last, &leaf))
+		if (!ret && fakegpu_mirror_next(&vm->mirror, start, *lastp, &leaf)) {
 			tell(oracle, leaf.start, leaf.entry, "no interval covers it");
+			*lastp = min(*lastp, leaf.start + (1UL << leaf.shift) - 1);
+		}
 		read_unlock(&vm->mirror.lock);
 		return ret;
 	}
 
+	*lastp = min(*lastp, fakegpu_interval_last(interval));
+	range.end = *lastp + 1;
 	range.notifier = &interval->notifier;
 	range.notifier_seq = mmu_interval_read_begin(&interval->notifier);
 	memset(oracle->pfns, 0, sizeof(oracle->pfns));
@@ -130,23 +137,24 @@ static int verify_pass(struct oracle *oracle, unsigned long start, unsigned long
 
 	if (!ret) {
 		write_lock(&vm->mirror.lock);
-		if (mmu_interval_read_retry(&interval->notifier, range.notifier_seq))
+		if (!fakegpu_interval_valid(interval, start, *lastp, range.notifier_seq))
 			ret = -EBUSY;
 		else
-			check_slot(oracle, start, last);
+			check_slot(oracle, start, *lastp);
 		write_unlock(&vm->mirror.lock);
 	}
 	fakegpu_interval_put(interval);
 	return ret;
 }
 
-static int verify_slot(struct oracle *oracle, unsigned long start, unsigned long last)
+static int verify_piece(struct oracle *oracle, unsigned long start, unsigned long *lastp)
 {
 	unsigned long deadline = jiffies + msecs_to_jiffies(oracle->vm->timeout_ms);
 	int ret;
 
 	do {
-		ret = verify_pass(oracle, start, last);
+		*lastp = start | (FAKEGPU_LEAF_SIZE - 1);
+		ret = verify_pass(oracle, start, lastp);
 		if (signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -154,8 +162,8 @@ static int verify_slot(struct oracle *oracle, unsigned long start, unsigned long
 	return ret;
 }
 
-/* Where in or after @addr is there an entry? Returns the slot of a large leaf. */
-static bool next_slot(struct fakegpu_vm *vm, unsigned long addr, unsigned long *start)
+/* Where in or after @addr is there an entry? */
+static bool next_entry(struct fakegpu_vm *vm, unsigned long addr, unsigned long *start)
 {
 	struct fakegpu_mirror_leaf leaf;
 	bool found;
@@ -163,7 +171,9 @@ static bool next_slot(struct fakegpu_vm *vm, unsigned long addr, unsigned long *
 	read_lock(&vm->mirror.lock);
 	found = fakegpu_mirror_next(&vm->mirror, addr, vm->mirror.last, &leaf);
 	read_unlock(&vm->mirror.lock);
-	*start = leaf.start & ~(FAKEGPU_LEAF_SIZE - 1);
+	if (found)
+		if (found)
+		*start = max(leaf.start, addr);
 	return found;
 }
 
@@ -179,7 +189,7 @@ static bool next_slot(struct fakegpu_vm *vm, unsigned long addr, unsigned long *
  */
 int fakegpu_verify_vm(struct fakegpu_vm *vm, struct seq_file *m, struct fakegpu_verdict *verdict)
 {
-	unsigned long start, addr = 0;
+	unsigned long start, last, addr = 0;
 	struct oracle *oracle;
 	int ret = 0;
 
@@ -195,9 +205,9 @@ int fakegpu_verify_vm(struct fakegpu_vm *vm, struct seq_file *m, struct fakegpu_
 		kvfree(oracle);
 		return 0;
 	}
-	while (!ret && next_slot(vm, addr, &start)) {
-		ret = verify_slot(oracle, start, start + FAKEGPU_LEAF_SIZE - 1);
-		addr = start + FAKEGPU_LEAF_SIZE;
+	while (!ret && next_entry(vm, addr, &start)) {
+		ret = verify_piece(oracle, start, &last);
+		addr = last + 1;
 	}
 	mmput_async(vm->mm);
 	kvfree(oracle);

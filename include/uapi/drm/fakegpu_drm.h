@@ -164,7 +164,7 @@ struct drm_fakegpu_dev_info {
 	__u32 page_shift;
 	/** @leaf_shift: log2 of the size of the mirror's large leaf. */
 	__u32 leaf_shift;
-	/** @interval_order: Default log2 of an interval's size in bytes (scheme slot). */
+	/** @interval_order: Default log2 of a slot's size in bytes (schemes slot, vma). */
 	__u32 interval_order;
 	/** @interval_order_min: Smallest @interval_order that VM_CREATE takes. */
 	__u32 interval_order_min;
@@ -214,6 +214,12 @@ enum drm_fakegpu_scheme {
 	 * registered by the first device fault (as lib/test_hmm; the baseline).
 	 */
 	DRM_FAKEGPU_SCHEME_MM = 1,
+	/**
+	 * @DRM_FAKEGPU_SCHEME_VMA: An interval is what of a VMA lies in the
+	 * aligned slot of 2^interval_order bytes around a device fault. munmap of
+	 * a part makes it smaller, or two of it, from a worker. Since 1.2.
+	 */
+	DRM_FAKEGPU_SCHEME_VMA = 2,
 };
 
 /**
@@ -246,7 +252,7 @@ struct drm_fakegpu_vm_create {
 	/** @scheme: One of &enum drm_fakegpu_scheme. */
 	__u32 scheme;
 	/**
-	 * @interval_order: log2 of an interval's size in bytes; 0 takes the
+	 * @interval_order: log2 of a slot's size in bytes; 0 takes the
 	 * default. MBZ for DRM_FAKEGPU_SCHEME_MM.
 	 */
 	__u32 interval_order;
