@@ -419,6 +419,45 @@ TEST_F(storm, commit_restore_munmap)
 				 31 * GPU_PAGE);
 }
 
+/* Behaviour 106: the more collisions, the less is read in one go: so it gets through */
+TEST_F(storm, commit_narrows)
+{
+	/* Collisions, and the pages that are committed after them. */
+	static const struct { unsigned int retries, pages; } step[] = {
+		{ 8, 16 }, { 9, 8 }, { 10, 4 }, { 11, 2 }, { 12, 1 }, { 20, 1 },
+	};
+	struct gpu *gpu = &self->gpu;
+	uint64_t seqno;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(step); i++) {
+		uint8_t *p = gpu_map_anon(SIZE);
+		uint64_t got = step[i].pages * GPU_PAGE, faults = gpu_state(gpu).faults;
+
+		gpu_pattern(p, SIZE, 1);
+		inject_range(gpu, p, SIZE);
+		inject_set(gpu, "retry", 1, step[i].retries);
+		/* The pass behind the one that gets through is of the next fault. */
+		inject_set(gpu, "hold_commit", step[i].retries + 2, 1);
+		EXPECT_SUBMIT(gpu, gpu->queue, &seqno,
+			      fakegpu_checksum(p, SIZE, gpu->res + 1));
+		if (got < SIZE) {
+			EXPECT_EVENTUALLY(1UL, inject_get(gpu, "hold_commit").held);
+			EXPECT_MAPPED(gpu, p, got);
+			EXPECT_UNMAPPED(gpu, p + got, SIZE - got);
+			INJECT_RELEASE(gpu, "hold_commit");
+		}
+		EXPECT_DONE(gpu, gpu->queue, seqno);
+		inject_off(gpu, "hold_commit");
+		EXPECT_EQ(step[i].retries, inject_hits(gpu, "retry"));
+		inject_off(gpu, "retry");
+		EXPECT_EQ(faults + (got < SIZE ? 2 : 1), (uint64_t)gpu_state(gpu).faults);
+		EXPECT_EQ((uint64_t)gpu_crc_pattern(SIZE, 1, 0), gpu->res[1]);
+		EXPECT_MAPPED(gpu, p, SIZE);
+		ASSERT_EQ(0, munmap(p, SIZE));
+	}
+}
+
 /* ---------------------------------------- removal and insertion --- */
 
 /* Behaviours 36, 37: a fault where the last interval waits for its removal */

@@ -58,8 +58,13 @@
 #include "fakegpu_stats.h"
 #include "fakegpu_trace.h"
 
-/* Collisions after which only the requested pages are read: a pass gets shorter. */
+/*
+ * Collisions after which only the requested pages are read; and those after which,
+ * with each further one, half as many of them are: a pass gets shorter, until it
+ * gets through.
+ */
 #define RETRIES_UNTIL_NARROW	3
+#define RETRIES_UNTIL_SHORT	8
 
 #define WANT_READ	HMM_PFN_REQ_FAULT
 #define WANT_WRITE	(HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE)
@@ -78,6 +83,7 @@ struct pass {
 	unsigned long base;	/* address of pfns[0] */
 	bool present_only;	/* request nothing */
 	bool narrow;		/* only the requested pages */
+	unsigned long limit;	/* so many pages from addr on at most; 0: all */
 	bool single;		/* only the page at addr */
 };
 
@@ -295,6 +301,10 @@ static int pass_window(struct pass *pass, struct vm_area_struct *vma)
 		while (!service->want[i])
 			i++;
 		pass->start = pass->base + (i << PAGE_SHIFT);
+	}
+	if (pass->limit) {
+		pass->start = pass->addr & PAGE_MASK;
+		pass->last = min(pass->last, pass->start + (pass->limit << PAGE_SHIFT) - 1);
 	}
 	return 0;
 }
@@ -674,6 +684,8 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 		if (ret == -EBUSY) {
 			fakegpu_stats_inc(service->stats, retries);
 			pass.narrow = ++retries >= RETRIES_UNTIL_NARROW;
+			if (retries > RETRIES_UNTIL_SHORT)
+				pass.limit = max(1UL, (pass.last - pass.start + 1) >> (PAGE_SHIFT + 1));
 		} else if ((ret == -EFAULT || ret == -EPERM) && !pass.single && !present_only) {
 			/* One of many pages is bad; find out about this one. */
 			pass.single = true;
