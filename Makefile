@@ -34,7 +34,8 @@ build_kernel = $(if $(KDIR),:,tools/vm/build-kernel '$(KERNEL)')
 MODEL_ARGS = --seeds '$(SEEDS)' --ops '$(OPS)' --threads '$(THREADS)' \
 	$(if $(SEED),--seed '$(SEED)') $(if $(REPLAY),--replay '$(REPLAY)') $(ARGS)
 
-.PHONY: help demo test model check unit mutants lint shell kernel module tools tests install clean
+.PHONY: help demo test model check unit mutants series lint shell kernel module tools tests \
+	install clean
 help:
 	@echo 'Targets:'
 	@echo '  demo      build everything, boot a guest and show what fakegpu does'
@@ -42,6 +43,7 @@ help:
 	@echo '  model     random operations against a byte-exact model, in a guest'
 	@echo '  unit      run the unit test of the page table here, with sanitizers'
 	@echo '  mutants   break the driver in many ways, one at a time, and see that tests fail'
+	@echo '  series    check, build and boot the kernel patches one by one, and run KUnit'
 	@echo '  lint      check the source'
 	@echo '  check     lint, unit and test'
 	@echo '  shell     a shell in a guest with the module loaded'
@@ -53,7 +55,8 @@ help:
 	@echo
 	@echo 'Variables:'
 	@echo '  KERNEL=stock      the kernel to build for and boot: stock (6.12), stock-6.1, or one'
-	@echo '                    that is built first: debug, kcsan, or the path of your tree'
+	@echo '                    that is built first: debug, kcsan, series, or the path of'
+	@echo '                    your tree'
 	@echo '  KDIR=DIR          for module: a built kernel tree to build against instead'
 	@echo "  TESTS='munmap.* perm.*'  for test: only tests whose area.test matches"
 	@echo "  MUTANTS='leaf-dropped'    for mutants: only these"
@@ -99,6 +102,10 @@ mutants:
 	@tools/vm/deps build guest test mutants $(kernel_deps)
 	@$(MAKE) tests
 	@tools/fakegpu-test/mutants/run --kernel '$(KERNEL)' --programs $(out)/tests $(MUTANTS)
+
+series:
+	@tools/vm/deps guest lint debug
+	@tools/series $(ARGS)
 
 lint:
 	@tools/vm/deps build lint $(kernel_deps)
