@@ -17,12 +17,15 @@
 
 FIXTURE(vma) { struct gpu gpu; };
 FIXTURE_VARIANT(vma) { struct gpu_conf conf; };
+
 FIXTURE_VARIANT_ADD(vma, vma) {
 	.conf = { .scheme = DRM_FAKEGPU_SCHEME_VMA },
 };
+
 FIXTURE_VARIANT_ADD(vma, vma21) {
 	.conf = { .scheme = DRM_FAKEGPU_SCHEME_VMA, .interval_order = 21 },
 };
+
 FIXTURE_SETUP(vma) { INJECT_SETUP(&self->gpu, &variant->conf); }
 FIXTURE_TEARDOWN(vma) { INJECT_TEARDOWN(&self->gpu); }
 

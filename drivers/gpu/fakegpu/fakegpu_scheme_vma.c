@@ -104,9 +104,9 @@ void fakegpu_vma_unmapped(struct fakegpu_interval *interval,
 static int settle_parts(struct fakegpu_intervals *intervals, unsigned long start,
 			unsigned long last, struct list_head *parts)
 {
+	VMA_ITERATOR(vmi, intervals->mm, start);
 	struct fakegpu_interval *part;
 	struct vm_area_struct *vma;
-	VMA_ITERATOR(vmi, intervals->mm, start);
 	int ret;
 
 	for_each_vma_range(vmi, vma, last + 1) {

@@ -685,7 +685,8 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 			fakegpu_stats_inc(service->stats, retries);
 			pass.narrow = ++retries >= RETRIES_UNTIL_NARROW;
 			if (retries > RETRIES_UNTIL_SHORT)
-				pass.limit = max(1UL, (pass.last - pass.start + 1) >> (PAGE_SHIFT + 1));
+				pass.limit = max(1UL, (pass.last - pass.start + 1) >>
+						      (PAGE_SHIFT + 1));
 		} else if ((ret == -EFAULT || ret == -EPERM) && !pass.single && !present_only) {
 			/* One of many pages is bad; find out about this one. */
 			pass.single = true;

@@ -172,7 +172,6 @@ static bool next_entry(struct fakegpu_vm *vm, unsigned long addr, unsigned long 
 	found = fakegpu_mirror_next(&vm->mirror, addr, vm->mirror.last, &leaf);
 	read_unlock(&vm->mirror.lock);
 	if (found)
-		if (found)
 		*start = max(leaf.start, addr);
 	return found;
 }
