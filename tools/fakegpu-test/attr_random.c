@@ -164,16 +164,10 @@ struct range {
 static unsigned int read_ranges(struct gpu *gpu, const char *name, struct range *ranges,
 				unsigned int max)
 {
-	char file[64], path[256], line[256];
+	FILE *f = gpu_vm_file(gpu, gpu->vm, name);
 	unsigned int n = 0;
-	FILE *f;
+	char line[256];
 
-	snprintf(file, sizeof(file), "vm%u/%s", gpu->vm, name);
-	if (fakegpu_debug_path(gpu->fd, file, path, sizeof(path)))
-		gpu_die("no path of %s", file);
-	f = fopen(path, "re");
-	if (!f)
-		gpu_die("%s: %s", path, strerror(errno));
 	while (n < max && fgets(line, sizeof(line), f)) {
 		struct range *r = &ranges[n];
 
@@ -182,7 +176,7 @@ static unsigned int read_ranges(struct gpu *gpu, const char *name, struct range 
 			continue;
 		if (sscanf(line, "%llx-%llx %*s %15s %llu", &r->start, &r->end, r->state,
 			   &r->pages) < 2)
-			gpu_die("%s: %s", path, line);
+			gpu_die("%s: %s", name, line);
 		n++;
 	}
 	fclose(f);

@@ -709,6 +709,20 @@ int64_t gpu_now(void)
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
+FILE *gpu_vm_file(const struct gpu *gpu, uint32_t vm, const char *name)
+{
+	char file[64], path[300];
+	FILE *f;
+
+	snprintf(file, sizeof(file), "vm%u/%s", vm, name);
+	if (fakegpu_debug_path(gpu->fd, file, path, sizeof(path)))
+		gpu_die("no path of debugfs %s", file);
+	f = fopen(path, "re");
+	if (!f)
+		gpu_die("%s: %s", path, strerror(errno));
+	return f;
+}
+
 bool gpu_kernel_at_least(unsigned int major, unsigned int minor)
 {
 	unsigned int has_major, has_minor;

@@ -124,6 +124,9 @@ int gpu_close(struct gpu *gpu);
 /* A further queue of gpu->vm; dies on failure. */
 uint32_t gpu_queue(struct gpu *gpu);
 
+/* Open file @name of VM @vm in debugfs, to be closed by fclose(); dies on failure. */
+FILE *gpu_vm_file(const struct gpu *gpu, uint32_t vm, const char *name);
+
 /*
  * gpu_verify - run the oracle over all VMs of the device
  *

@@ -32,17 +32,11 @@ static struct clears clears_since(struct gpu *gpu, int64_t since, const uint8_t 
 				  unsigned int blocks)
 {
 	unsigned long long time, start, end, pages, base = fakegpu_va(p);
-	char name[64], path[256], line[512], event[32], interval[64];
+	FILE *f = gpu_vm_file(gpu, gpu->vm, "events");
+	char line[512], event[32], interval[64];
 	bool whole[MAX_BLOCKS] = { true, true, true, true };
 	struct clears c = { 0 };
-	FILE *f;
 
-	snprintf(name, sizeof(name), "vm%u/events", gpu->vm);
-	if (fakegpu_debug_path(gpu->fd, name, path, sizeof(path)))
-		gpu_die("no path of debugfs' %s", name);
-	f = fopen(path, "re");
-	if (!f)
-		gpu_die("%s: %s", path, strerror(errno));
 	while (fgets(line, sizeof(line), f)) {
 		unsigned int block;
 
@@ -50,7 +44,7 @@ static struct clears clears_since(struct gpu *gpu, int64_t since, const uint8_t 
 			continue;
 		if (sscanf(line, "%llu %31s %llx-%llx %63s %llu", &time, event, &start, &end,
 			   interval, &pages) != 6)
-			gpu_die("%s: cannot read the line: %s", path, line);
+			gpu_die("events: cannot read the line: %s", line);
 		if (time < (unsigned long long)since || end <= base ||
 		    start >= base + blocks * GPU_SZ_2M)
 			continue;

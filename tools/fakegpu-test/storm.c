@@ -813,16 +813,9 @@ static bool file_has(struct gpu *gpu, uint32_t vm, const char *file, const uint8
 {
 	uint64_t start = fakegpu_va(addr), end = start + size;
 	unsigned long long from, to;
-	char name[64], path[256];
+	FILE *f = gpu_vm_file(gpu, vm, file);
 	bool found = false;
-	FILE *f;
 
-	snprintf(name, sizeof(name), "vm%u/%s", vm, file);
-	if (fakegpu_debug_path(gpu->fd, name, path, sizeof(path)))
-		gpu_die("no path of debugfs %s", name);
-	f = fopen(path, "re");
-	if (!f)
-		gpu_die("%s: %s", path, strerror(errno));
 	while (!found && fgets(line, max, f)) {
 		char *range = strchr(line, '-');
 

@@ -551,16 +551,10 @@ static int make_change(enum change change, uint8_t *p)
 /* Lines of vm<id>/events about the SIZE bytes at @p, without the time; returns how many. */
 static int read_events(struct gpu *gpu, const uint8_t *p, char lines[][256], int max)
 {
-	char name[64], path[256], line[256], *range;
+	FILE *f = gpu_vm_file(gpu, gpu->vm, "events");
+	char line[256], *range;
 	int n = 0;
-	FILE *f;
 
-	snprintf(name, sizeof(name), "vm%u/events", gpu->vm);
-	if (fakegpu_debug_path(gpu->fd, name, path, sizeof(path)))
-		gpu_die("no path of debugfs %s", name);
-	f = fopen(path, "re");
-	if (!f)
-		gpu_die("%s: %s", path, strerror(errno));
 	while (fgets(line, sizeof(line), f)) {
 		unsigned long long start, end;
 
@@ -845,15 +839,9 @@ static int debugfs_differs(struct model *m, struct gpu *gpu)
 {
 	struct drm_fakegpu_vm_run runs[PAGES];
 	int n = gpu_runs(gpu, m->p, SIZE, runs, PAGES), k = 0;
-	char name[64], path[256], line[256], text[256];
-	FILE *f;
+	FILE *f = gpu_vm_file(gpu, gpu->vm, "mirror");
+	char line[256], text[256];
 
-	snprintf(name, sizeof(name), "vm%u/mirror", gpu->vm);
-	if (fakegpu_debug_path(gpu->fd, name, path, sizeof(path)))
-		gpu_die("no path of debugfs %s", name);
-	f = fopen(path, "re");
-	if (!f)
-		gpu_die("%s: %s", path, strerror(errno));
 	while (k >= 0 && fgets(line, sizeof(line), f)) {
 		if (line[0] == '#')
 			continue;

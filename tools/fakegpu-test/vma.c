@@ -36,17 +36,11 @@ FIXTURE_TEARDOWN(vma) { INJECT_TEARDOWN(&self->gpu); }
 static const char *layout(struct gpu *gpu, const void *p, size_t size)
 {
 	static char text[1024];
-	char name[32], path[300], line[200], state[16];
+	FILE *f = gpu_vm_file(gpu, gpu->vm, "intervals");
+	char line[200], state[16];
 	unsigned long long start, end;
 	size_t used = 0;
-	FILE *f;
 
-	snprintf(name, sizeof(name), "vm%u/intervals", gpu->vm);
-	if (fakegpu_debug_path(gpu->fd, name, path, sizeof(path)))
-		gpu_die("no debugfs file %s", name);
-	f = fopen(path, "re");
-	if (!f)
-		gpu_die("%s: %s", path, strerror(errno));
 	text[0] = 0;
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%llx-%llx %*s %15s", &start, &end, state) != 3 ||
