@@ -123,29 +123,6 @@ static uint64_t number(const char *text, uint64_t min, uint64_t max)
 	return value;
 }
 
-static const char *scheme_text(uint32_t scheme)
-{
-	switch (scheme) {
-	case DRM_FAKEGPU_SCHEME_MM:
-		return "mm";
-	case DRM_FAKEGPU_SCHEME_VMA:
-		return "vma";
-	default:
-		return "slot";
-	}
-}
-
-static uint32_t parse_scheme(const char *text)
-{
-	if (!strcmp(text, "slot"))
-		return DRM_FAKEGPU_SCHEME_SLOT;
-	if (!strcmp(text, "mm"))
-		return DRM_FAKEGPU_SCHEME_MM;
-	if (!strcmp(text, "vma"))
-		return DRM_FAKEGPU_SCHEME_VMA;
-	usage_error("unknown scheme", text);
-}
-
 static void parse(struct settings *s, int argc, char **argv)
 {
 	uint32_t pages = 0;
@@ -172,7 +149,8 @@ static void parse(struct settings *s, int argc, char **argv)
 			pages = number(optarg, LEAF_PAGES, 1 << 18);
 			break;
 		case OPT_SCHEME:
-			s->scheme = parse_scheme(optarg);
+			if (fakegpu_scheme_parse(optarg, &s->scheme))
+				usage_error("unknown scheme", optarg);
 			break;
 		case OPT_INTERVAL_ORDER:
 			s->interval_order = number(optarg, 0, 63);
@@ -380,7 +358,7 @@ static int run_seed(const struct settings *s, struct shared *shared, uint64_t se
 			return RUN_BROKEN;
 		if (outcome == OUTCOME_MISMATCH) {
 			printf("MISMATCH with seed %llu in round %u (scheme %s, interval order %u, window order %u)\n",
-			       (unsigned long long)seed, round, scheme_text(config.scheme),
+			       (unsigned long long)seed, round, fakegpu_scheme_name(config.scheme),
 			       config.interval_order, config.window_order);
 			tell_failure(&config, shared);
 			snprintf(path, sizeof(path), "%s/model-%llu-%u.ops", s->save,

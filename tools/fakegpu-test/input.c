@@ -370,6 +370,7 @@ TEST_F(input, dev_query)
 	struct gpu *gpu = &self->gpu;
 	struct drm_fakegpu_dev_query q = { 0 };
 	uint8_t buf[2 * sizeof(struct drm_fakegpu_dev_info)];
+	uint32_t i;
 
 	EXPECT_EQ(0, gpu_ioctl(gpu->fd, DRM_IOCTL_FAKEGPU_DEV_QUERY, &q));
 	EXPECT_EQ(sizeof(struct drm_fakegpu_dev_info), q.size);
@@ -396,6 +397,15 @@ TEST_F(input, dev_query)
 
 	EXPECT_EQ((uint64_t)DRM_FAKEGPU_DEV_SIMULATOR, gpu->info.flags);
 	EXPECT_EQ(7U, gpu->info.schemes & 7);
+	for (i = 0; i < 32; i++) {
+		const char *name = fakegpu_scheme_name(i);
+		uint32_t scheme = ~i;
+
+		EXPECT_EQ(!!(gpu->info.schemes >> i & 1), !!name);
+		EXPECT_EQ(name ? 0 : -EINVAL, fakegpu_scheme_parse(name ?: "fixed", &scheme));
+		EXPECT_EQ(name ? i : ~i, scheme);
+	}
+	EXPECT_EQ(NULL, fakegpu_scheme_name(~0u));
 	EXPECT_EQ(12U, gpu->info.page_shift);
 	EXPECT_EQ(21U, gpu->info.leaf_shift);
 	EXPECT_LE(gpu->info.interval_order_min, gpu->info.interval_order);

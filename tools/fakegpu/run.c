@@ -45,13 +45,7 @@ int run_option(struct run *run, int c, const char *help)
 
 	switch (c) {
 	case OPT_SCHEME:
-		if (!strcmp(optarg, "slot"))
-			run->scheme = DRM_FAKEGPU_SCHEME_SLOT;
-		else if (!strcmp(optarg, "mm"))
-			run->scheme = DRM_FAKEGPU_SCHEME_MM;
-		else if (!strcmp(optarg, "vma"))
-			run->scheme = DRM_FAKEGPU_SCHEME_VMA;
-		else
+		if (fakegpu_scheme_parse(optarg, &run->scheme))
 			return usage("--scheme: '%s' is none of slot, vma, mm", optarg);
 		return -1;
 	case OPT_INTERVAL_ORDER:

@@ -198,16 +198,7 @@ int debugfs_fail(const char *what, int err)
 
 const char *scheme_name(uint32_t scheme)
 {
-	switch (scheme) {
-	case DRM_FAKEGPU_SCHEME_SLOT:
-		return "slot";
-	case DRM_FAKEGPU_SCHEME_MM:
-		return "mm";
-	case DRM_FAKEGPU_SCHEME_VMA:
-		return "vma";
-	default:
-		return "?";
-	}
+	return fakegpu_scheme_name(scheme) ?: "?";
 }
 
 const char *access_name(uint32_t access)

@@ -230,6 +230,32 @@ int fakegpu_dev_info(int fd, struct drm_fakegpu_dev_info *info)
 
 /* -------------------------------------------------------------------- VMs */
 
+static const char *const schemes[] = {
+	[DRM_FAKEGPU_SCHEME_SLOT] = "slot",
+	[DRM_FAKEGPU_SCHEME_MM] = "mm",
+	[DRM_FAKEGPU_SCHEME_VMA] = "vma",
+};
+
+#define NR_SCHEMES	(sizeof(schemes) / sizeof(schemes[0]))
+
+const char *fakegpu_scheme_name(uint32_t scheme)
+{
+	return scheme < NR_SCHEMES ? schemes[scheme] : NULL;
+}
+
+int fakegpu_scheme_parse(const char *name, uint32_t *scheme)
+{
+	uint32_t i;
+
+	for (i = 0; i < NR_SCHEMES; i++) {
+		if (strcmp(name, schemes[i]))
+			continue;
+		*scheme = i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
 int fakegpu_vm_create(int fd, uint32_t flags, uint32_t scheme,
 		      uint32_t interval_order, uint32_t window_order,
 		      uint32_t *vm_id)

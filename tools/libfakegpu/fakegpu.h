@@ -68,6 +68,23 @@ int fakegpu_vm_create(int fd, uint32_t flags, uint32_t scheme,
 int fakegpu_vm_destroy(int fd, uint32_t vm_id);
 
 /**
+ * fakegpu_scheme_name - name of a scheme, as debugfs has it
+ * @scheme: DRM_FAKEGPU_SCHEME_xxx
+ *
+ * Return: the name, or NULL if there is no such scheme.
+ */
+const char *fakegpu_scheme_name(uint32_t scheme);
+
+/**
+ * fakegpu_scheme_parse - the scheme of a name
+ * @name: what fakegpu_scheme_name() returns
+ * @scheme: receives DRM_FAKEGPU_SCHEME_xxx
+ *
+ * Return: 0, or -EINVAL if there is no such scheme.
+ */
+int fakegpu_scheme_parse(const char *name, uint32_t *scheme);
+
+/**
  * fakegpu_vm_query - list the mirror entries of a range
  * @fd: device
  * @vm_id: VM
