@@ -291,9 +291,9 @@ int gpu_run_on(struct gpu *gpu, uint32_t queue, const struct drm_fakegpu_cmd *cm
 		say_why("submit: %s", strerror(-ret));
 		return ret;
 	}
-	ret = fakegpu_wait(gpu->fd, queue, seqno, GPU_WAIT_NS);
+	ret = fakegpu_wait(gpu->fd, queue, seqno, GPU_RUN_NS);
 	/* Who was never woken up sees that it is done when his time is over. */
-	if (!ret && gpu_now() - begin >= GPU_WAIT_NS)
+	if (!ret && gpu_now() - begin >= GPU_RUN_NS)
 		ret = -ETIME;
 	if (!ret)
 		return 0;

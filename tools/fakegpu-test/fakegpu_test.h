@@ -57,6 +57,11 @@
 
 /* No test waits for the clock: this bounds what would else be a hang. */
 #define GPU_WAIT_NS	60000000000LL
+/*
+ * The same for work that may have to get memory. An emulated guest clears a page that once held
+ * much code word by word, in 13 ms: 64 MiB may take minutes.
+ */
+#define GPU_RUN_NS	(4 * GPU_WAIT_NS)
 
 /* How a fixture variant creates its VM; zero takes the driver's defaults. */
 struct gpu_conf {
@@ -298,7 +303,7 @@ bool gpu_more(unsigned int done, unsigned int max, int64_t begin);
 
 /* Emulated guests are slow; a test that needs this long has hung. */
 #undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT 180
+#define TEST_TIMEOUT_DEFAULT 300
 
 /* The commands succeed. EXPECT_RUN(gpu, cmd, cmd ...) */
 #define EXPECT_RUN(gpu, ...) EXPECT_RUN_ON(gpu, (gpu)->queue, __VA_ARGS__)
