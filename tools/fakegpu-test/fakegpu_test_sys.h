@@ -162,6 +162,21 @@ static inline int sys_set(struct sys_state *sys, const char *path, const char *v
 	return 0;
 }
 
+/*
+ * Services may take long until sys_restore(): where memory comes from the swap at a
+ * few MiB a second, and goes again, one pass of a service can be over its ten seconds.
+ */
+static inline void sys_give_time(struct sys_state *sys, const struct gpu *gpu)
+{
+	char path[128];
+	int ret = fakegpu_debug_path(gpu->fd, "inject/timeout_ms", path, sizeof(path));
+
+	if (!ret)
+		ret = sys_set(sys, path, "120000");
+	if (ret)
+		gpu_die("inject/timeout_ms: %s", strerror(-ret));
+}
+
 /* ------------------------------------------------------------------- swap --- */
 
 /*

@@ -226,6 +226,7 @@ TEST_F(oom, thrash)
 
 	GPU_SWAP(&self->sys, SYS_SWAP_ZRAM, 64 * GPU_SZ_1M);
 	SETUP(LIMIT, 1ULL << 40);
+	sys_give_time(&self->sys, gpu);
 	sys_cgroup_enter(&self->sys);
 	p = gpu_map_anon(SIZE);
 	in = sys_vmstat("pswpin");

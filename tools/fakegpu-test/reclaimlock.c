@@ -78,21 +78,9 @@ static int collapse_and_split(struct disturber *d, unsigned int round)
 	return madvise(p + BLOCK / 4, BLOCK / 4, MADV_PAGEOUT) ? -errno : 0;
 }
 
-/* Memory comes from the swap at a few MiB a second, and goes again: a service may take long. */
-static void give_time(struct sys_state *sys, const struct gpu *gpu)
-{
-	char path[128];
-	int ret = fakegpu_debug_path(gpu->fd, "inject/timeout_ms", path, sizeof(path));
-
-	if (!ret)
-		ret = sys_set(sys, path, "120000");
-	if (ret)
-		gpu_die("inject/timeout_ms: %s", strerror(-ret));
-}
-
 /* The swap and the cgroup that the tests need, or a reason to skip. */
 #define PRESSURE(sys) do { \
-	give_time(sys, &self->gpu); \
+	sys_give_time(sys, &self->gpu); \
 	GPU_SWAP(sys, SYS_SWAP_ZRAM, SWAP_SIZE); \
 	GPU_CGROUP(sys); \
 	sys_cgroup_enter(sys); \
