@@ -13,7 +13,7 @@ static uint64_t intervals_of(struct gpu *gpu, const void *p, size_t size)
 	uint32_t order = gpu->conf.interval_order ? gpu->conf.interval_order
 						  : gpu->info.interval_order;
 
-	if (gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM)
+	if (gpu_one_interval(gpu))
 		return 0;
 	return ((fakegpu_va(p) + size - 1) >> order) - (fakegpu_va(p) >> order) + 1;
 }

@@ -225,7 +225,7 @@ static bool check_intervals(struct gpu *gpu)
 		if (strcmp(intervals[i].state, "live"))
 			continue;
 		covered += intervals[i].pages;
-		if (!intervals[i].pages && gpu->conf.scheme != DRM_FAKEGPU_SCHEME_MM)
+		if (!intervals[i].pages && !gpu_one_interval(gpu))
 			return false;
 	}
 	return pages == covered && pages == gpu_state(gpu).pages_small;

@@ -313,7 +313,7 @@ static void *first_fault(void *arg)
 TEST_F(concurrency, first_faults_one_interval)
 {
 	struct gpu *gpu = &self->gpu;
-	bool mm = gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM;
+	bool mm = gpu_one_interval(gpu);
 	struct drm_fakegpu_vm_get_state before, after;
 	pthread_barrier_t barrier;
 	unsigned int round, i;
@@ -370,7 +370,7 @@ static void *first_prefetch(void *arg)
 TEST_F(concurrency, first_prefetches_one_interval)
 {
 	struct gpu *gpu = &self->gpu;
-	uint64_t own = gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM ? 0 : 1;
+	uint64_t own = gpu_one_interval(gpu) ? 0 : 1;
 	struct drm_fakegpu_vm_get_state before, after;
 	pthread_barrier_t barrier;
 	unsigned int round, i;

@@ -43,7 +43,7 @@ static uint64_t intervals_of(struct gpu *gpu, const void *p, size_t size)
 {
 	unsigned int order = gpu->conf.interval_order;
 
-	if (gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM)
+	if (gpu_one_interval(gpu))
 		return 1;
 	if (!order)
 		order = gpu->info.interval_order;

@@ -126,6 +126,12 @@ int gpu_open_cold(struct gpu *gpu, const struct gpu_conf *conf, unsigned int ind
 /* Destroys queue and VM (0 in the fields: done by the test) and closes. */
 int gpu_close(struct gpu *gpu);
 
+/* Does one interval cover all, so that the process's own doings are seen, too? */
+static inline bool gpu_one_interval(const struct gpu *gpu)
+{
+	return gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM;
+}
+
 /* A further queue of gpu->vm; dies on failure. */
 uint32_t gpu_queue(struct gpu *gpu);
 

@@ -13,11 +13,6 @@ static const char *const knobs[] = {
 	"hold_remove",
 };
 
-static bool scheme_mm(const struct gpu *gpu)
-{
-	return gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM;
-}
-
 /* A VM of its own: nothing in the mirror, nothing in reserve, window of @order. */
 static void open_own(struct gpu *own, const struct gpu_conf *conf, uint32_t order)
 {
@@ -52,7 +47,7 @@ static unsigned int node_levels(const struct gpu *gpu)
 	EXPECT_GAUGE(gpu, nodes, 1); \
 	EXPECT_GAUGE(gpu, pages_small, 0); \
 	EXPECT_GAUGE(gpu, leaves_large, 0); \
-	if (!scheme_mm(gpu)) \
+	if (!gpu_one_interval(gpu)) \
 		EXPECT_GAUGE(gpu, intervals, 0); \
 } while (0)
 
@@ -212,13 +207,13 @@ TEST_F(inject, interval_prefetch)
 {
 	struct gpu *gpu = &self->gpu, own;
 	struct gpu_conf conf = variant->conf;
-	const unsigned int intervals = scheme_mm(gpu) ? 1 : 2;
+	const unsigned int intervals = gpu_one_interval(gpu) ? 1 : 2;
 	size_t i, slot, size;
 	uint64_t done;
 	uint8_t *p;
 	unsigned int n;
 
-	if (!conf.interval_order && !scheme_mm(gpu))
+	if (!conf.interval_order && !gpu_one_interval(gpu))
 		conf.interval_order = 22;
 	slot = 1UL << (conf.interval_order ?: 22);
 	size = 3 * slot;
@@ -386,7 +381,7 @@ TEST_F(inject, retry_exact)
 		EXPECT_EQ(1UL, (uint64_t)(b.windows - a.windows));
 		EXPECT_LE(n, b.retries - a.retries);
 		/* In scheme mm the process's own doings may collide, too. */
-		if (!scheme_mm(gpu))
+		if (!gpu_one_interval(gpu))
 			EXPECT_EQ((uint64_t)n, (uint64_t)(b.retries - a.retries));
 		EXPECT_EQ((uint64_t)n, inject_hits(gpu, "retry"));
 		if (n < 3 && b.retries - a.retries == n) {

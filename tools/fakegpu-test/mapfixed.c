@@ -86,7 +86,7 @@ TEST_F(mapfixed, anon_whole_slot)
 	EXPECT_EVENTUALLY(intervals, (uint64_t)gpu_state(gpu).intervals);
 	EXPECT_DEVICE_BYTES(gpu, p, SIZE, 0);
 	now = gpu_state(gpu).intervals;
-	EXPECT_EQ(intervals + (gpu->conf.scheme != DRM_FAKEGPU_SCHEME_MM), now);
+	EXPECT_EQ(intervals + (!gpu_one_interval(gpu)), now);
 }
 
 struct replacer {

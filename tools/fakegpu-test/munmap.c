@@ -278,7 +278,7 @@ TEST_F(munmap, many_mappings)
 	/* at[3] ends in the fourth block: one interval a block with slot21. */
 	own = intervals_of(gpu, base, all);
 	EXPECT_GAUGE(gpu, intervals,
-		     gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM ? 1 : intervals + own);
+		     gpu_one_interval(gpu) ? 1 : intervals + own);
 
 	before = gpu_state(gpu);
 	ASSERT_EQ(0, munmap(base, all));
@@ -418,7 +418,7 @@ TEST_F(munmap, then_mmap_refault_pending)
 	EXPECT_EQ(0ULL, after.faults_fatal - before.faults_fatal);
 	EXPECT_EQ(after.intervals_added - before.intervals_added,
 		  after.intervals_removed - before.intervals_removed);
-	EXPECT_EQ(gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM ? 0ULL : rounds,
+	EXPECT_EQ(gpu_one_interval(gpu) ? 0ULL : rounds,
 		  (unsigned long long)(after.intervals_added - before.intervals_added));
 }
 
@@ -451,7 +451,7 @@ TEST_F(munmap, untouched_before_first_fault)
 TEST_F(munmap, untouched_beside_mirrored)
 {
 	struct gpu *gpu = &self->gpu;
-	bool mm = gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM;
+	bool mm = gpu_one_interval(gpu);
 	uint8_t *mine = mirrored(_metadata, gpu, SIZE, 39);
 	struct drm_fakegpu_vm_get_state before, after;
 	uint8_t *near = gpu_va(SIZE, 0), *far = gpu_va(SIZE, 2 * GPU_SZ_1G);

@@ -362,7 +362,7 @@ TEST_F_TIMEOUT(munmap_busy, cycles, 300)
 	EXPECT_EQ((uint64_t)before.leaves_large, (uint64_t)after.leaves_large);
 	EXPECT_EQ((uint64_t)before.nodes, (uint64_t)after.nodes);
 	EXPECT_EQ((uint64_t)before.intervals, (uint64_t)after.intervals);
-	EXPECT_EQ(gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM ? 0ULL : cycles,
+	EXPECT_EQ(gpu_one_interval(gpu) ? 0ULL : cycles,
 		  (unsigned long long)(after.intervals_added - before.intervals_added));
 	EXPECT_EQ(after.intervals_added - before.intervals_added,
 		  after.intervals_removed - before.intervals_removed);

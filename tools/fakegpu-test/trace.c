@@ -16,11 +16,6 @@
 
 INJECT_FIXTURE(trace);
 
-static bool scheme_mm(const struct gpu *gpu)
-{
-	return gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM;
-}
-
 /* ------------------------------------------------------------- tracefs --- */
 
 struct event {
@@ -225,7 +220,7 @@ static void interval_of(const struct gpu *gpu, const uint8_t *p, unsigned long l
 {
 	unsigned int order = gpu->conf.interval_order ?: gpu->info.interval_order;
 
-	if (scheme_mm(gpu)) {
+	if (gpu_one_interval(gpu)) {
 		*start = 0;
 		*end = ~0ULL & ~(unsigned long long)(GPU_PAGE - 1);
 	} else {
@@ -432,7 +427,7 @@ TEST_F(trace, collision)
 	ASSERT_EQ(2, n);
 	EXPECT_EQ(-EBUSY, error[0]);
 	EXPECT_LT(seq[0], seq[1]);
-	if (!scheme_mm(&own)) {
+	if (!gpu_one_interval(&own)) {
 		EXPECT_EQ(0, error[1]);
 		EXPECT_EQ(2U, trace_count(&trace, "commit"));
 	}
@@ -601,7 +596,7 @@ TEST_F(trace, invalidate_reasons)
 		a = gpu_state(&own);
 		ret = make_change(change, p);
 		b = gpu_state(&own);
-		if (!scheme_mm(&own) && ret != -EOPNOTSUPP)
+		if (!gpu_one_interval(&own) && ret != -EOPNOTSUPP)
 			EXPECT_EVENTUALLY(1U, trace_count_now(&trace, "interval_remove"));
 		trace_stop(&trace, p, SIZE);
 		if (ret == -EOPNOTSUPP) {
@@ -615,10 +610,10 @@ TEST_F(trace, invalidate_reasons)
 		EXPECT_EQ((uint64_t)PAGES, (uint64_t)(b.pages_cleared - a.pages_cleared));
 		EXPECT_EQ((uint64_t)n, (uint64_t)(b.invalidations_useful - a.invalidations_useful));
 		EXPECT_LE((uint64_t)n, (uint64_t)(b.invalidations - a.invalidations));
-		if (!scheme_mm(&own))
+		if (!gpu_one_interval(&own))
 			EXPECT_EQ((uint64_t)n, (uint64_t)(b.invalidations - a.invalidations));
 		EXPECT_EQ(0UL, (uint64_t)b.pages_small);
-		EXPECT_EQ(scheme_mm(&own) ? 1UL : 0UL, (uint64_t)b.intervals);
+		EXPECT_EQ(gpu_one_interval(&own) ? 1UL : 0UL, (uint64_t)b.intervals);
 
 		EXPECT_EQ(n, trace_count(&trace, "invalidate"));
 		got = read_events(&own, p, lines, ARRAY_SIZE(lines));
@@ -645,8 +640,8 @@ TEST_F(trace, invalidate_reasons)
 			i++;
 		}
 		EXPECT_EQ(n, (unsigned int)found);
-		EXPECT_EQ(scheme_mm(&own) ? 0U : 1U, trace_count(&trace, "interval_dead"));
-		if (!scheme_mm(&own)) {
+		EXPECT_EQ(gpu_one_interval(&own) ? 0U : 1U, trace_count(&trace, "interval_dead"));
+		if (!gpu_one_interval(&own)) {
 			snprintf(text, sizeof(text), "vm=%u owner=%d range=%016llx-%016llx",
 				 own.vm, getpid(), istart, iend);
 			for (k = 0; k < trace.count; k++) {

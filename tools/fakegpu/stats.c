@@ -52,6 +52,7 @@ static const struct stat_line {
 	{ "slots_restored", "2 MiB slots read again after the kernel split a PMD", false },
 	{ "attrs_kept", "unmaps that left an attribute for want of a node", false },
 	{ "faults_scratch", "device faults served by the scratch page", false },
+	{ "retries_false", "of the retries, those without need: not the window", false },
 };
 
 static int print_stats(FILE *file)

@@ -285,6 +285,7 @@ static const char *const stat_names[FAKEGPU_STAT_COUNT] = {
 	[FAKEGPU_STAT_fault_overflows] = "fault_overflows",
 	[FAKEGPU_STAT_windows] = "windows",
 	[FAKEGPU_STAT_retries] = "retries",
+	[FAKEGPU_STAT_retries_false] = "retries_false",
 	[FAKEGPU_STAT_intervals_added] = "intervals_added",
 	[FAKEGPU_STAT_intervals_removed] = "intervals_removed",
 	[FAKEGPU_STAT_invalidations] = "invalidations",

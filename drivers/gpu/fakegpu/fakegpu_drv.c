@@ -37,9 +37,10 @@
  *  1.0 - the first one
  *  1.1 - VM_ADVISE and VM_QUERY_ATTRS, VM_SCRATCH
  *  1.2 - scheme vma
+ *  1.3 - vm_get_state.retries_false
  */
 #define DRIVER_MAJOR	1
-#define DRIVER_MINOR	2
+#define DRIVER_MINOR	3
 
 #define MAX_DEVICES	16
 #define MAX_ENGINES	64

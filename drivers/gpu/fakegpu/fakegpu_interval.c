@@ -685,6 +685,31 @@ bool fakegpu_intervals_next_restore(struct fakegpu_intervals *intervals,
 }
 
 /**
+ * fakegpu_intervals_touched - has an invalidation touched a range?
+ * @intervals: the intervals
+ * @since: &fakegpu_intervals.nr_events then
+ * @start: first address
+ * @last: last address (inclusive)
+ *
+ * Return: true if one has, or if there were more than are remembered.
+ */
+bool fakegpu_intervals_touched(struct fakegpu_intervals *intervals, u64 since,
+			       unsigned long start, unsigned long last)
+{
+	bool touched;
+
+	read_lock(&intervals->mirror->lock);
+	touched = intervals->nr_events - since > FAKEGPU_EVENTS;
+	for (; !touched && since < intervals->nr_events; since++) {
+		const struct fakegpu_event *event = &intervals->events[since % FAKEGPU_EVENTS];
+
+		touched = event->start <= last && event->end > start;
+	}
+	read_unlock(&intervals->mirror->lock);
+	return touched;
+}
+
+/**
  * fakegpu_intervals_cover - is a range covered by live intervals?
  * @intervals: the intervals
  * @start: first address

@@ -176,6 +176,8 @@ void fakegpu_intervals_drop(struct fakegpu_intervals *intervals, unsigned long s
 			    unsigned long last);
 bool fakegpu_intervals_next_restore(struct fakegpu_intervals *intervals,
 				    struct fakegpu_restore *restore);
+bool fakegpu_intervals_touched(struct fakegpu_intervals *intervals, u64 since,
+			       unsigned long start, unsigned long last);
 bool fakegpu_intervals_cover(struct fakegpu_intervals *intervals, unsigned long start,
 			     unsigned long last);
 

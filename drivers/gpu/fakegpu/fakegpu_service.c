@@ -76,6 +76,7 @@ struct pass {
 	struct fakegpu_interval *interval;
 	struct vm_area_struct *vma;	/* of addr; under mmap_lock */
 	struct fakegpu_attr_run attr;	/* attributes of all of the window */
+	u64 events;		/* invalidations before it */
 	unsigned long seq;
 	unsigned long addr;	/* must be in the window */
 	unsigned long start;	/* first address of the window */
@@ -162,13 +163,14 @@ static bool allows(const struct pass *pass, const struct fakegpu_request *reques
 	return fakegpu_attr_allows(&pass->attr.value, request->write, request->atomic);
 }
 
-/* Note the attributes at pass->addr. Returns 0, or -EACCES if they forbid what is asked for. */
+/* Note the attributes at pass->addr, and the time. Returns 0, or -EACCES if they forbid what is asked for. */
 static int pass_attr(struct pass *pass)
 {
 	struct fakegpu_service *service = pass->service;
 	struct fakegpu_request request = {};
 
 	read_lock(&service->intervals->mirror->lock);
+	pass->events = service->intervals->nr_events;
 	fakegpu_attrs_find(service->attrs, pass->addr, &pass->attr);
 	read_unlock(&service->intervals->mirror->lock);
 
@@ -662,6 +664,8 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 		.service = service,
 		.requests = requests,
 		.addr = addr,
+		.start = addr & PAGE_MASK,
+		.last = addr | ~PAGE_MASK,
 		.present_only = present_only,
 	};
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(service->intervals->mm), *old;
@@ -683,6 +687,9 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 			break;
 		if (ret == -EBUSY) {
 			fakegpu_stats_inc(service->stats, retries);
+			if (!fakegpu_intervals_touched(service->intervals, pass.events,
+						       pass.start, pass.last))
+				fakegpu_stats_inc(service->stats, retries_false);
 			pass.narrow = ++retries >= RETRIES_UNTIL_NARROW;
 			if (retries > RETRIES_UNTIL_SHORT)
 				pass.limit = max(1UL, (pass.last - pass.start + 1) >>

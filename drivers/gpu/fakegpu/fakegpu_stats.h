@@ -23,6 +23,7 @@ enum fakegpu_stat {
 	FAKEGPU_STAT_slots_restored,
 	FAKEGPU_STAT_attrs_kept,
 	FAKEGPU_STAT_faults_scratch,
+	FAKEGPU_STAT_retries_false,
 	FAKEGPU_STAT_COUNT
 };
 

@@ -412,6 +412,11 @@ struct drm_fakegpu_vm_get_state {
 	__u64 attrs_kept;
 	/** @faults_scratch: Counter: device faults that were served by the scratch page. */
 	__u64 faults_scratch;
+	/**
+	 * @retries_false: Counter: of @retries, those for which no invalidation had
+	 * touched the fault window, only its interval; since 1.3.
+	 */
+	__u64 retries_false;
 };
 
 /**
