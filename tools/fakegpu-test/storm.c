@@ -441,6 +441,28 @@ TEST_F(storm, commit_restore_munmap)
 				 31 * GPU_PAGE);
 }
 
+/* Behaviour 106: few collisions, but passes take long: less is read in one go, too */
+TEST_F(storm, commit_narrows_in_time)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p = gpu_map_anon(SIZE);
+	uint64_t seqno;
+
+	gpu_pattern(p, SIZE, 1);
+	inject_range(gpu, p, SIZE);
+	inject_value(gpu, "timeout_ms", 2000);
+	inject_usecs(gpu, "delay_commit", 1, 2, 600000);
+	inject_set(gpu, "retry", 1, 2);
+	inject_set(gpu, "hold_commit", 4, 1);
+	EXPECT_SUBMIT(gpu, gpu->queue, &seqno, fakegpu_checksum(p, SIZE, gpu->res + 1));
+	EXPECT_EVENTUALLY(1UL, inject_get(gpu, "hold_commit").held);
+	EXPECT_LE(GPU_PAGE, (uint64_t)gpu_mapped(gpu, p, SIZE));
+	EXPECT_GE(SIZE / 2, (uint64_t)gpu_mapped(gpu, p, SIZE));
+	INJECT_RELEASE(gpu, "hold_commit");
+	EXPECT_DONE(gpu, gpu->queue, seqno);
+	EXPECT_EQ((uint64_t)gpu_crc_pattern(SIZE, 1, 0), gpu->res[1]);
+}
+
 /* Behaviour 106: the more collisions, the less is read in one go: so it gets through */
 TEST_F(storm, commit_narrows)
 {

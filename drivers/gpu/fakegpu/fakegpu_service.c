@@ -61,7 +61,7 @@
 /*
  * Collisions after which only the requested pages are read; and those after which,
  * with each further one, half as many of them are: a pass gets shorter, until it
- * gets through.
+ * gets through. Where passes take long, it is half of the time that is left for it.
  */
 #define RETRIES_UNTIL_NARROW	3
 #define RETRIES_UNTIL_SHORT	8
@@ -669,8 +669,8 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 		.present_only = present_only,
 	};
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(service->intervals->mm), *old;
-	unsigned long deadline = jiffies + fakegpu_race_timeout(service->intervals->race,
-								service->timeout);
+	unsigned long time = fakegpu_race_timeout(service->intervals->race, service->timeout);
+	unsigned long short_after = jiffies + time / 2, deadline = jiffies + time;
 	unsigned int retries = 0;
 	int ret;
 
@@ -691,7 +691,7 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 						       pass.start, pass.last))
 				fakegpu_stats_inc(service->stats, retries_false);
 			pass.narrow = ++retries >= RETRIES_UNTIL_NARROW;
-			if (retries > RETRIES_UNTIL_SHORT)
+			if (retries > RETRIES_UNTIL_SHORT || time_after(jiffies, short_after))
 				pass.limit = max(1UL, (pass.last - pass.start + 1) >>
 						      (PAGE_SHIFT + 1));
 		} else if ((ret == -EFAULT || ret == -EPERM) && !pass.single && !present_only) {
