@@ -153,6 +153,30 @@ static void clear_range(struct fakegpu_intervals *intervals, struct fakegpu_mirr
 }
 
 /*
+ * A range of the mirror was cleared by a callback: whatever is live there heeds it,
+ * not only the interval whose callback it is. A part may have been another's
+ * when the tree of notifiers was locked, and gets no callback of its own then.
+ */
+static void heed_cleared(struct fakegpu_intervals *intervals, unsigned long start,
+			 unsigned long last, bool unmapped)
+{
+	struct interval_tree_node *node;
+
+	while ((node = interval_tree_iter_first(&intervals->index, start, last))) {
+		struct fakegpu_interval *interval =
+			container_of(node, struct fakegpu_interval, node);
+		const unsigned long interval_last = node->last;
+
+		if (unmapped && intervals->scheme == DRM_FAKEGPU_SCHEME_VMA)
+			fakegpu_vma_unmapped(interval, start, last);
+		interval_kill_if_empty(interval);
+		if (interval_last >= last)
+			break;
+		start = interval_last + 1;
+	}
+}
+
+/*
  * munmap meets the mirror here, as does every other invalidation of the CPU's
  * page table. When this returns, no engine uses, or can come to use, what lay
  * in the range (I3): engines access memory under the mirror lock. Neither
@@ -167,19 +191,22 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 		container_of(notifier, struct fakegpu_interval, notifier);
 	struct fakegpu_intervals *intervals = interval->owner;
 	struct fakegpu_mirror *mirror = intervals->mirror;
-	struct fakegpu_mirror_clear clear = {
-		.next = max(range->start, interval->reach_start),
-		.last = min(range->end - 1, interval->reach_last),
-	};
+	struct fakegpu_mirror_clear clear = {};
 	ktime_t time = ktime_get();
+	unsigned long start, last;
 
-	if (READ_ONCE(broken_clear))
-		clear.last = (clear.last & PAGE_MASK) - 1;
 	if (mmu_notifier_range_blockable(range))
-		fakegpu_race_hold(intervals->race, FAKEGPU_RACE_HOLD_INVALIDATE, clear.next,
-				  clear.last);
+		fakegpu_race_hold(intervals->race, FAKEGPU_RACE_HOLD_INVALIDATE,
+				  max(range->start, READ_ONCE(interval->reach_start)),
+				  min(range->end - 1, READ_ONCE(interval->reach_last)));
 
 	write_lock(&mirror->lock);
+	start = max(range->start, interval->reach_start);
+	last = min(range->end - 1, interval->reach_last);
+	clear.next = start;
+	clear.last = last;
+	if (READ_ONCE(broken_clear))
+		clear.last = (clear.last & PAGE_MASK) - 1;
 	/* I2: what a service has read before this is never committed. */
 	mmu_interval_set_seq(notifier, cur_seq);
 
@@ -198,9 +225,7 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 	record_event(interval, range, time, clear.pages);
 	trace_fakegpu_invalidate(interval, range, clear.pages);
 
-	if (intervals->scheme == DRM_FAKEGPU_SCHEME_VMA)
-		fakegpu_vma_unmapped(interval, range);
-	interval_kill_if_empty(interval);
+	heed_cleared(intervals, start, last, range->event == MMU_NOTIFY_UNMAP);
 	write_unlock(&mirror->lock);
 	return true;
 }

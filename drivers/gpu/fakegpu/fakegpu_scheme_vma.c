@@ -74,22 +74,20 @@ int fakegpu_vma_bounds(struct fakegpu_intervals *intervals, unsigned long addr,
 
 /**
  * fakegpu_vma_unmapped - heed an UNMAP
- * @interval: the interval whose callback it is; what lies in the range is cleared
- * @range: what is unmapped
+ * @interval: a live interval that overlaps it
+ * @from: first address of what is unmapped, and is cleared
+ * @to: its last address (inclusive)
  *
  * Called under the mirror lock, held for write.
  */
 void fakegpu_vma_unmapped(struct fakegpu_interval *interval,
-			  const struct mmu_notifier_range *range)
+			  unsigned long from, unsigned long to)
 {
 	const unsigned long start = fakegpu_interval_start(interval);
 	const unsigned long last = fakegpu_interval_last(interval);
-	const unsigned long from = range->start, to = range->end - 1;
 
 	lockdep_assert_held_write(&interval->owner->mirror->lock);
 
-	if (range->event != MMU_NOTIFY_UNMAP || interval->dead || to < start || from > last)
-		return;
 	/* All of it: it has become empty, and goes for that. */
 	if (from <= start && to >= last)
 		return;

@@ -4,12 +4,11 @@
 
 struct fakegpu_interval;
 struct fakegpu_intervals;
-struct mmu_notifier_range;
 
 int fakegpu_vma_bounds(struct fakegpu_intervals *intervals, unsigned long addr,
 		       unsigned long *start, unsigned long *last);
 void fakegpu_vma_unmapped(struct fakegpu_interval *interval,
-			  const struct mmu_notifier_range *range);
+			  unsigned long from, unsigned long to);
 void fakegpu_vma_settle(struct fakegpu_intervals *intervals);
 
 #endif /* _FAKEGPU_SCHEME_VMA_H_ */
