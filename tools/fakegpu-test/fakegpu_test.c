@@ -78,6 +78,25 @@ static int map_result(struct gpu *gpu)
 	return 0;
 }
 
+int gpu_vm_create(int fd, uint32_t flags, const struct gpu_conf *conf, uint32_t *vm)
+{
+	struct drm_fakegpu_dev_info info;
+	uint32_t range;
+	int ret;
+
+	ret = fakegpu_vm_create(fd, flags, conf->scheme, conf->interval_order,
+				conf->window_order, vm);
+	if (ret || conf->scheme != DRM_FAKEGPU_SCHEME_FIXED)
+		return ret;
+	ret = fakegpu_dev_info(fd, &info);
+	if (!ret)
+		ret = fakegpu_range_register(fd, *vm, info.va_start, info.va_end - info.va_start,
+					     &range);
+	if (ret)
+		fakegpu_vm_destroy(fd, *vm);
+	return ret;
+}
+
 int gpu_open_cold(struct gpu *gpu, const struct gpu_conf *conf, unsigned int index)
 {
 	int ret;
@@ -98,10 +117,9 @@ int gpu_open_cold(struct gpu *gpu, const struct gpu_conf *conf, unsigned int ind
 		goto err;
 	}
 	gpu->gauges = gpu_gauges(gpu);
-	ret = fakegpu_vm_create(gpu->fd, gpu->conf.flags, gpu->conf.scheme,
-				gpu->conf.interval_order, gpu->conf.window_order, &gpu->vm);
+	ret = gpu_vm_create(gpu->fd, gpu->conf.flags, &gpu->conf, &gpu->vm);
 	if (ret) {
-		say_why("fakegpu_vm_create: %s", strerror(-ret));
+		say_why("gpu_vm_create: %s", strerror(-ret));
 		goto err;
 	}
 	ret = fakegpu_queue_create(gpu->fd, gpu->vm, &gpu->queue);

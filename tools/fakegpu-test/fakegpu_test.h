@@ -126,10 +126,20 @@ int gpu_open_cold(struct gpu *gpu, const struct gpu_conf *conf, unsigned int ind
 /* Destroys queue and VM (0 in the fields: done by the test) and closes. */
 int gpu_close(struct gpu *gpu);
 
+/*
+ * gpu_vm_create - create a VM as @conf says, with @flags
+ *
+ * In scheme fixed all that can be named is registered.
+ *
+ * Return: 0 and the id in *@vm, or a negative errno.
+ */
+int gpu_vm_create(int fd, uint32_t flags, const struct gpu_conf *conf, uint32_t *vm);
+
 /* Does one interval cover all, so that the process's own doings are seen, too? */
 static inline bool gpu_one_interval(const struct gpu *gpu)
 {
-	return gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM;
+	return gpu->conf.scheme == DRM_FAKEGPU_SCHEME_MM ||
+	       gpu->conf.scheme == DRM_FAKEGPU_SCHEME_FIXED;
 }
 
 /* A further queue of gpu->vm; dies on failure. */

@@ -24,6 +24,8 @@ union args {
 	struct drm_fakegpu_prefetch prefetch;
 	struct drm_fakegpu_vm_advise vm_advise;
 	struct drm_fakegpu_vm_query_attrs vm_query_attrs;
+	struct drm_fakegpu_range_register range_register;
+	struct drm_fakegpu_range_unregister range_unregister;
 	uint8_t bytes[256];
 };
 
@@ -78,10 +80,13 @@ static const struct ioctl_case {
 	  .mbz = { MBZ(vm_advise, flags, ~0u), MBZ(vm_advise, pad, ~0u) } },
 	{ ROW(VM_QUERY_ATTRS), .vm_id = MBZ(vm_query_attrs, vm_id, 1),
 	  .mbz = { MBZ(vm_query_attrs, flags, ~0u) } },
+	{ ROW(RANGE_REGISTER), .vm_id = MBZ(range_register, vm_id, 1),
+	  .mbz = { MBZ(range_register, flags, ~0u), MBZ(range_register, pad, ~0u) } },
+	{ ROW(RANGE_UNREGISTER), .vm_id = MBZ(range_unregister, vm_id, 1) },
 #undef ROW
 };
 
-/* Arguments that would succeed. */
+/* Arguments that would succeed, but for the scheme of a range's VM. */
 static void valid(struct gpu *gpu, const struct ioctl_case *io, union args *args)
 {
 	memset(args, 0, sizeof(*args));
@@ -116,6 +121,10 @@ static void valid(struct gpu *gpu, const struct ioctl_case *io, union args *args
 		args->vm_query_attrs.size = GPU_PAGE;
 		args->vm_query_attrs.ranges =
 			(struct drm_fakegpu_array)DRM_FAKEGPU_ARRAY(some_attrs, 8);
+		break;
+	case DRM_IOCTL_FAKEGPU_RANGE_REGISTER:
+		args->range_register.start = fakegpu_va(some_page);
+		args->range_register.size = GPU_PAGE;
 		break;
 	}
 }
@@ -201,7 +210,7 @@ TEST_F(input, id_destroyed)
 	union args args;
 	size_t i;
 
-	ASSERT_EQ(0, fakegpu_vm_create(gpu->fd, 0, gpu->conf.scheme, 0, 0, &gone.vm));
+	ASSERT_EQ(0, gpu_vm_create(gpu->fd, 0, &gpu->conf, &gone.vm));
 	ASSERT_EQ(0, fakegpu_queue_create(gpu->fd, gone.vm, &gone.queue));
 	EXPECT_NE(gpu->vm, gone.vm);
 	EXPECT_NE(gpu->queue, gone.queue);
@@ -250,7 +259,7 @@ TEST_F(input, id_other_process_every_ioctl)
 				TH_LOG("%s", ioctls[i].name);
 		}
 		/* A VM of its own is the child's to use, through the same file. */
-		EXPECT_EQ(0, fakegpu_vm_create(gpu->fd, 0, gpu->conf.scheme, 0, 0, &vm));
+		EXPECT_EQ(0, gpu_vm_create(gpu->fd, 0, &gpu->conf, &vm));
 		EXPECT_EQ(0, fakegpu_vm_destroy(gpu->fd, vm));
 	);
 	EXPECT_WORKS(gpu);
@@ -269,8 +278,7 @@ TEST_F(input, id_other_process_shared)
 	struct gpu *gpu = &self->gpu, shared = *gpu;
 	volatile uint64_t *p = (uint64_t *)gpu_map_anon(GPU_PAGE);
 
-	ASSERT_EQ(0, fakegpu_vm_create(gpu->fd, DRM_FAKEGPU_VM_SHARED, gpu->conf.scheme, 0, 0,
-				       &shared.vm));
+	ASSERT_EQ(0, gpu_vm_create(gpu->fd, DRM_FAKEGPU_VM_SHARED, &gpu->conf, &shared.vm));
 	ASSERT_EQ(0, fakegpu_queue_create(gpu->fd, shared.vm, &shared.queue));
 	p[0] = 1;
 	IN_CHILD(
@@ -357,7 +365,7 @@ TEST_F(input, ioctl_unknown)
 	struct gpu *gpu = &self->gpu;
 	unsigned int nr;
 
-	for (nr = DRM_FAKEGPU_VM_QUERY_ATTRS + 1; nr < DRM_COMMAND_END - DRM_COMMAND_BASE; nr++) {
+	for (nr = DRM_FAKEGPU_RANGE_UNREGISTER + 1; nr < DRM_COMMAND_END - DRM_COMMAND_BASE; nr++) {
 		EXPECT_EQ(-EINVAL, gpu_ioctl(gpu->fd, DRM_IOWR(DRM_COMMAND_BASE + nr, union args),
 					some_page))
 			TH_LOG("%u", nr);
@@ -396,13 +404,13 @@ TEST_F(input, dev_query)
 	EXPECT_EQ(-EOPNOTSUPP, gpu_ioctl(gpu->fd, DRM_IOCTL_FAKEGPU_DEV_QUERY, &q));
 
 	EXPECT_EQ((uint64_t)DRM_FAKEGPU_DEV_SIMULATOR, gpu->info.flags);
-	EXPECT_EQ(7U, gpu->info.schemes & 7);
+	EXPECT_EQ(15U, gpu->info.schemes & 15);
 	for (i = 0; i < 32; i++) {
 		const char *name = fakegpu_scheme_name(i);
 		uint32_t scheme = ~i;
 
 		EXPECT_EQ(!!(gpu->info.schemes >> i & 1), !!name);
-		EXPECT_EQ(name ? 0 : -EINVAL, fakegpu_scheme_parse(name ?: "fixed", &scheme));
+		EXPECT_EQ(name ? 0 : -EINVAL, fakegpu_scheme_parse(name ?: "slots", &scheme));
 		EXPECT_EQ(name ? i : ~i, scheme);
 	}
 	EXPECT_EQ(NULL, fakegpu_scheme_name(~0u));
@@ -425,7 +433,7 @@ TEST_F(input, vm_create_values)
 		uint32_t scheme, interval, window;
 		int ret;
 	} table[] = {
-		{ 3, 0, 0, -EOPNOTSUPP },
+		{ 4, 0, 0, -EOPNOTSUPP },
 		{ 31, 0, 0, -EOPNOTSUPP },
 		{ 32, 0, 0, -EOPNOTSUPP },
 		{ ~0u, 0, 0, -EOPNOTSUPP },
@@ -435,6 +443,8 @@ TEST_F(input, vm_create_values)
 		{ DRM_FAKEGPU_SCHEME_SLOT, 64, 0, -EINVAL },
 		{ DRM_FAKEGPU_SCHEME_SLOT, ~0u, 0, -EINVAL },
 		{ DRM_FAKEGPU_SCHEME_MM, info->interval_order, 0, -EINVAL },
+		{ DRM_FAKEGPU_SCHEME_FIXED, info->interval_order, 0, -EINVAL },
+		{ DRM_FAKEGPU_SCHEME_FIXED, 0, info->window_order_min, 0 },
 		{ DRM_FAKEGPU_SCHEME_VMA, info->interval_order_min - 1, 0, -EINVAL },
 		{ DRM_FAKEGPU_SCHEME_VMA, info->interval_order_max, 0, 0 },
 		{ DRM_FAKEGPU_SCHEME_SLOT, 0, info->window_order_min - 1, -EINVAL },
@@ -449,6 +459,7 @@ TEST_F(input, vm_create_values)
 		{ DRM_FAKEGPU_SCHEME_MM, 0, info->window_order_max, 0 },
 	};
 	struct gpu other = *gpu;
+	uint32_t range;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(table); i++) {
@@ -459,6 +470,9 @@ TEST_F(input, vm_create_values)
 			       table[i].interval, table[i].window);
 		if (table[i].ret)
 			continue;
+		if (table[i].scheme == DRM_FAKEGPU_SCHEME_FIXED)
+			EXPECT_EQ(0, fakegpu_range_register(gpu->fd, other.vm,
+							    fakegpu_va(gpu->res), GPU_PAGE, &range));
 		/* What is accepted also works. */
 		EXPECT_EQ(0, fakegpu_queue_create(gpu->fd, other.vm, &other.queue));
 		EXPECT_WORKS(&other);
@@ -479,11 +493,11 @@ TEST_F(input, too_many_objects)
 	ASSERT_NE(NULL, ids);
 	n = gpu->info.max_vms - 1;
 	for (i = 0; i < n; i++)
-		EXPECT_EQ(0, fakegpu_vm_create(gpu->fd, 0, gpu->conf.scheme, 0, 0, &ids[i]));
-	EXPECT_EQ(-ENOSPC, fakegpu_vm_create(gpu->fd, 0, gpu->conf.scheme, 0, 0, &ids[n]));
+		EXPECT_EQ(0, gpu_vm_create(gpu->fd, 0, &gpu->conf, &ids[i]));
+	EXPECT_EQ(-ENOSPC, gpu_vm_create(gpu->fd, 0, &gpu->conf, &ids[n]));
 	EXPECT_EQ(0, fakegpu_vm_destroy(gpu->fd, ids[n / 2]));
-	EXPECT_EQ(0, fakegpu_vm_create(gpu->fd, 0, gpu->conf.scheme, 0, 0, &ids[n / 2]));
-	EXPECT_EQ(-ENOSPC, fakegpu_vm_create(gpu->fd, 0, gpu->conf.scheme, 0, 0, &ids[n]));
+	EXPECT_EQ(0, gpu_vm_create(gpu->fd, 0, &gpu->conf, &ids[n / 2]));
+	EXPECT_EQ(-ENOSPC, gpu_vm_create(gpu->fd, 0, &gpu->conf, &ids[n]));
 	for (i = 0; i < n; i++)
 		EXPECT_EQ(0, fakegpu_vm_destroy(gpu->fd, ids[i]));
 

@@ -49,7 +49,7 @@ static void print_json(unsigned int index, const char *node, const char *version
 	       " \"window_order\": %u, \"window_order_min\": %u, \"window_order_max\": %u,\n"
 	       " \"max_cmds\": %u, \"max_jobs\": %u, \"max_queues\": %u, \"max_vms\": %u,\n"
 	       " \"fault_queue_size\": %u, \"fault_log_size\": %u, \"fault_timeout_ms\": %u,\n"
-	       " \"debug_minor\": %u, \"max_attrs\": %u}",
+	       " \"debug_minor\": %u, \"max_attrs\": %u, \"max_ranges\": %u}",
 	       index, node, version,
 	       info->flags & DRM_FAKEGPU_DEV_SIMULATOR ? "true" : "false",
 	       (uint64_t)info->va_start, (uint64_t)info->va_end, names,
@@ -58,7 +58,7 @@ static void print_json(unsigned int index, const char *node, const char *version
 	       info->window_order, info->window_order_min, info->window_order_max,
 	       info->max_cmds, info->max_jobs, info->max_queues, info->max_vms,
 	       info->fault_queue_size, info->fault_log_size, info->fault_timeout_ms,
-	       info->debug_minor, info->max_attrs);
+	       info->debug_minor, info->max_attrs, info->max_ranges);
 }
 
 static void print_order(const char *what, uint32_t order, uint32_t min, uint32_t max)
@@ -97,6 +97,7 @@ static void print_plain(unsigned int index, const char *node, const char *versio
 	printf("  %-18s %u queues and %u VMs a file, %u fatal faults remembered a VM\n", "",
 	       info->max_queues, info->max_vms, info->fault_log_size);
 	printf("  %-18s %u ranges with attributes a VM\n", "", info->max_attrs);
+	printf("  %-18s %u registered ranges (scheme fixed)\n", "", info->max_ranges);
 	printf("  %-18s /sys/kernel/debug/dri/%u\n", "debugfs", info->debug_minor);
 }
 

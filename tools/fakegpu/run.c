@@ -46,7 +46,7 @@ int run_option(struct run *run, int c, const char *help)
 	switch (c) {
 	case OPT_SCHEME:
 		if (fakegpu_scheme_parse(optarg, &run->scheme))
-			return usage("--scheme: '%s' is none of slot, vma, mm", optarg);
+			return usage("--scheme: '%s' is none of slot, vma, mm, fixed", optarg);
 		return -1;
 	case OPT_INTERVAL_ORDER:
 		if (!parse_number("--interval-order", optarg, 12, 63, &value))
@@ -72,8 +72,10 @@ static int refuse_orders(const struct run *run)
 {
 	const struct drm_fakegpu_dev_info *info = &run->info;
 
-	if (run->scheme == DRM_FAKEGPU_SCHEME_MM && run->interval_order)
-		return fail("--interval-order means nothing with --scheme mm: leave it out");
+	if ((run->scheme == DRM_FAKEGPU_SCHEME_MM || run->scheme == DRM_FAKEGPU_SCHEME_FIXED) &&
+	    run->interval_order)
+		return fail("--interval-order means nothing with --scheme %s: leave it out",
+			    scheme_name(run->scheme));
 	if (run->interval_order && (run->interval_order < info->interval_order_min ||
 				    run->interval_order > info->interval_order_max))
 		return fail("--interval-order: this device takes %u to %u",
@@ -87,6 +89,7 @@ static int refuse_orders(const struct run *run)
 
 int run_open(struct run *run)
 {
+	uint32_t range;
 	int ret;
 
 	if (!run->seed_set)
@@ -106,6 +109,13 @@ int run_open(struct run *run)
 				&run->vm);
 	if (ret) {
 		fail("can't create a VM: %s", strerror(-ret));
+		goto err_close;
+	}
+	if (run->scheme == DRM_FAKEGPU_SCHEME_FIXED)
+		ret = fakegpu_range_register(run->fd, run->vm, run->info.va_start,
+					     run->info.va_end - run->info.va_start, &range);
+	if (ret) {
+		fail("can't register the address space: %s", strerror(-ret));
 		goto err_close;
 	}
 	return 0;

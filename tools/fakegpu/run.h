@@ -36,7 +36,8 @@ int run_tour(struct run *run, int argc, char **argv);
 	"\n"									\
 	"      --scheme S           slot: intervals are aligned slots (default);\n"	\
 	"                           vma: what of a VMA lies in such a slot;\n"	\
-	"                           mm: one interval over the address space\n"	\
+	"                           mm: one interval over the address space;\n"	\
+	"                           fixed: likewise, registered at the start\n"	\
 	"      --interval-order N   slots of 2^N bytes (default: the device's)\n"	\
 	"      --window-order N     fault windows of 2^N bytes (default: the device's)\n" \
 	"      --seed N             start of the random numbers (default: a new one)\n" \

@@ -234,6 +234,7 @@ static const char *const schemes[] = {
 	[DRM_FAKEGPU_SCHEME_SLOT] = "slot",
 	[DRM_FAKEGPU_SCHEME_MM] = "mm",
 	[DRM_FAKEGPU_SCHEME_VMA] = "vma",
+	[DRM_FAKEGPU_SCHEME_FIXED] = "fixed",
 };
 
 #define NR_SCHEMES	(sizeof(schemes) / sizeof(schemes[0]))
@@ -278,6 +279,31 @@ int fakegpu_vm_destroy(int fd, uint32_t vm_id)
 	struct drm_fakegpu_vm_destroy destroy = { .vm_id = vm_id };
 
 	return do_ioctl(fd, DRM_IOCTL_FAKEGPU_VM_DESTROY, &destroy);
+}
+
+int fakegpu_range_register(int fd, uint32_t vm_id, uint64_t start, uint64_t size,
+			   uint32_t *range_id)
+{
+	struct drm_fakegpu_range_register reg = {
+		.vm_id = vm_id,
+		.start = start,
+		.size = size,
+	};
+	int ret = do_ioctl(fd, DRM_IOCTL_FAKEGPU_RANGE_REGISTER, &reg);
+
+	if (!ret)
+		*range_id = reg.range_id;
+	return ret;
+}
+
+int fakegpu_range_unregister(int fd, uint32_t vm_id, uint32_t range_id)
+{
+	struct drm_fakegpu_range_unregister unreg = {
+		.vm_id = vm_id,
+		.range_id = range_id,
+	};
+
+	return do_ioctl(fd, DRM_IOCTL_FAKEGPU_RANGE_UNREGISTER, &unreg);
 }
 
 static int vm_query(int fd, uint32_t vm_id, uint64_t start, uint64_t size,

@@ -85,6 +85,25 @@ const char *fakegpu_scheme_name(uint32_t scheme);
 int fakegpu_scheme_parse(const char *name, uint32_t *scheme);
 
 /**
+ * fakegpu_range_register - let the device access a range (scheme fixed)
+ * @fd: device
+ * @vm_id: VM
+ * @start: first address, page aligned; a number, as nothing need be mapped there
+ * @size: bytes, a multiple of the page size
+ * @range_id: receives the id
+ */
+int fakegpu_range_register(int fd, uint32_t vm_id, uint64_t start, uint64_t size,
+			   uint32_t *range_id);
+
+/**
+ * fakegpu_range_unregister - take that back
+ * @fd: device
+ * @vm_id: VM
+ * @range_id: from fakegpu_range_register()
+ */
+int fakegpu_range_unregister(int fd, uint32_t vm_id, uint32_t range_id);
+
+/**
  * fakegpu_vm_query - list the mirror entries of a range
  * @fd: device
  * @vm_id: VM

@@ -18,16 +18,24 @@
 #include "fakegpu_verify.h"
 #include "fakegpu_vm.h"
 
-static const char *scheme_name(u32 scheme)
+static const char *scheme_name(const struct fakegpu_intervals *intervals)
 {
-	switch (scheme) {
+	switch (intervals->scheme) {
 	case DRM_FAKEGPU_SCHEME_MM:
 		return "mm";
 	case DRM_FAKEGPU_SCHEME_VMA:
 		return "vma";
+	case DRM_FAKEGPU_SCHEME_FIXED:
+		return "fixed";
 	default:
 		return "slot";
 	}
+}
+
+static bool has_order(const struct fakegpu_intervals *intervals)
+{
+	return intervals->scheme == DRM_FAKEGPU_SCHEME_SLOT ||
+	       intervals->scheme == DRM_FAKEGPU_SCHEME_VMA;
 }
 
 static const char *where_name(u32 where)
@@ -102,7 +110,7 @@ static void show_interval(struct seq_file *m, const struct fakegpu_interval *int
 	const struct fakegpu_intervals *intervals = interval->owner;
 
 	put_range(m, fakegpu_interval_start(interval), fakegpu_interval_last(interval) + 1);
-	seq_printf(m, " %s %s %llu %lu\n", scheme_name(intervals->scheme),
+	seq_printf(m, " %s %s %llu %lu\n", scheme_name(intervals),
 		   interval->dead ? "dead" :
 		   interval->unsettled || interval->settling ? "unsettled" : "live",
 		   fakegpu_mirror_count(intervals->mirror, fakegpu_interval_start(interval),
@@ -248,8 +256,8 @@ static int vms_show(struct seq_file *m, void *unused)
 		strreplace(comm, ' ', '_');
 		fakegpu_vm_read_gauges(vm, &gauges);
 		seq_printf(m, "%u %d %s %s %u %u %llu %llu %llu %u\n", vm->id, vm->pid,
-			   comm[0] ? comm : "_", scheme_name(vm->intervals.scheme),
-			   vm->intervals.scheme == DRM_FAKEGPU_SCHEME_MM ? 0 : vm->intervals.order,
+			   comm[0] ? comm : "_", scheme_name(&vm->intervals),
+			   has_order(&vm->intervals) ? vm->intervals.order : 0,
 			   vm->window_order, gauges.intervals, gauges.pages_small,
 			   gauges.leaves_large, READ_ONCE(vm->queues));
 		fakegpu_vm_put(vm);

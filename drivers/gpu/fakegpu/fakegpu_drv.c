@@ -37,7 +37,7 @@
  *  1.0 - the first one
  *  1.1 - VM_ADVISE and VM_QUERY_ATTRS, VM_SCRATCH
  *  1.2 - scheme vma
- *  1.3 - vm_get_state.retries_false
+ *  1.3 - vm_get_state.retries_false; scheme fixed: RANGE_REGISTER and RANGE_UNREGISTER
  */
 #define DRIVER_MAJOR	1
 #define DRIVER_MINOR	3
@@ -129,6 +129,8 @@ static const struct drm_ioctl_desc fakegpu_ioctls[] = {
 	FAKEGPU_IOCTL(PREFETCH, prefetch),
 	FAKEGPU_IOCTL(VM_ADVISE, vm_advise),
 	FAKEGPU_IOCTL(VM_QUERY_ATTRS, vm_query_attrs),
+	FAKEGPU_IOCTL(RANGE_REGISTER, range_register),
+	FAKEGPU_IOCTL(RANGE_UNREGISTER, range_unregister),
 };
 
 static const struct drm_driver fakegpu_driver = {

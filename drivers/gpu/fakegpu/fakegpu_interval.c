@@ -68,6 +68,13 @@ static void interval_kill(struct fakegpu_interval *interval)
 	trace_fakegpu_interval_dead(interval);
 }
 
+/* Do intervals come with device faults and go with the last entry? */
+static bool interval_is_lazy(const struct fakegpu_intervals *intervals)
+{
+	return intervals->scheme != DRM_FAKEGPU_SCHEME_MM &&
+	       intervals->scheme != DRM_FAKEGPU_SCHEME_FIXED;
+}
+
 /* An interval that covers nothing any more goes. */
 static void interval_kill_if_empty(struct fakegpu_interval *interval)
 {
@@ -75,7 +82,7 @@ static void interval_kill_if_empty(struct fakegpu_interval *interval)
 
 	lockdep_assert_held_write(&intervals->mirror->lock);
 
-	if (interval->dead || interval->users || intervals->scheme == DRM_FAKEGPU_SCHEME_MM)
+	if (interval->dead || interval->users || !interval_is_lazy(intervals))
 		return;
 	if (!fakegpu_mirror_empty(intervals->mirror, fakegpu_interval_start(interval),
 				  fakegpu_interval_last(interval)))
@@ -162,6 +169,8 @@ static void heed_cleared(struct fakegpu_intervals *intervals, unsigned long star
 {
 	struct interval_tree_node *node;
 
+	if (!interval_is_lazy(intervals))
+		return;
 	while ((node = interval_tree_iter_first(&intervals->index, start, last))) {
 		struct fakegpu_interval *interval =
 			container_of(node, struct fakegpu_interval, node);
@@ -320,13 +329,13 @@ int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_m
 	intervals->restore_work = restore_work;
 	intervals->scheme = scheme;
 	intervals->order = order;
+	xa_init_flags(&intervals->ranges, XA_FLAGS_ALLOC1);
 	intervals->index = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&intervals->dead);
 	INIT_LIST_HEAD(&intervals->unsettled);
 	INIT_WORK(&intervals->work, intervals_work);
 	INIT_WORK(&intervals->settle_work, settle_work);
 	prime_lockdep(mirror);
-
 	return mmu_notifier_register(NULL, mm);
 }
 
@@ -361,6 +370,8 @@ void fakegpu_intervals_fini(struct fakegpu_intervals *intervals)
 	/* No callback is left to queue it again. */
 	cancel_work_sync(&intervals->work);
 	intervals_remove_dead(intervals);
+	/* Of ranges that nobody has unregistered only the ids are left. */
+	xa_destroy(&intervals->ranges);
 	WARN_ON(intervals->pending || intervals->live);
 }
 
@@ -392,16 +403,20 @@ static struct fakegpu_interval *interval_get_locked(struct fakegpu_intervals *in
 						    unsigned long addr)
 {
 	struct interval_tree_node *node;
-	struct fakegpu_interval *interval;
 
 	lockdep_assert_held_write(&intervals->mirror->lock);
 
-	node = interval_tree_iter_first(&intervals->index, addr, addr);
-	if (!node)
-		return NULL;
-	interval = container_of(node, struct fakegpu_interval, node);
-	interval->users++;
-	return interval;
+	for (node = interval_tree_iter_first(&intervals->index, addr, addr); node;
+	     node = interval_tree_iter_next(node, addr, addr)) {
+		struct fakegpu_interval *interval =
+			container_of(node, struct fakegpu_interval, node);
+
+		if (interval->withdrawn)
+			continue;
+		interval->users++;
+		return interval;
+	}
+	return NULL;
 }
 
 /**
@@ -436,6 +451,8 @@ static int scheme_bounds(struct fakegpu_intervals *intervals, unsigned long addr
 		return 0;
 	case DRM_FAKEGPU_SCHEME_VMA:
 		return fakegpu_vma_bounds(intervals, addr, start, last);
+	case DRM_FAKEGPU_SCHEME_FIXED:
+		return -EFAULT;
 	default:
 		*start = addr & ~mask;
 		*last = addr | mask;
@@ -484,6 +501,38 @@ static void interval_publish(struct fakegpu_interval *interval)
 }
 
 /**
+ * fakegpu_interval_publish - make a registered interval live
+ * @interval: from fakegpu_interval_register_locked()
+ */
+void fakegpu_interval_publish(struct fakegpu_interval *interval)
+{
+	struct fakegpu_mirror *mirror = interval->owner->mirror;
+
+	write_lock(&mirror->lock);
+	interval_publish(interval);
+	write_unlock(&mirror->lock);
+}
+
+/**
+ * fakegpu_interval_gone - let a withdrawn interval go
+ * @interval: the interval, withdrawn, without mirror entries that need it
+ *
+ * Called under the mirror lock, held for write. If somebody uses it, it goes with
+ * the last one who does.
+ */
+void fakegpu_interval_gone(struct fakegpu_interval *interval)
+{
+	struct fakegpu_intervals *intervals = interval->owner;
+
+	lockdep_assert_held_write(&intervals->mirror->lock);
+
+	if (interval->users)
+		return;
+	interval_kill(interval);
+	queue_work(intervals->wq, &intervals->work);
+}
+
+/**
  * fakegpu_interval_add_locked - register the interval for an address
  * @intervals: the intervals
  * @addr: the address
@@ -493,7 +542,8 @@ static void interval_publish(struct fakegpu_interval *interval)
  * somebody else has registered an interval, that one is taken.
  *
  * Return: the interval, to be released by fakegpu_interval_put(), or -EFAULT if
- * there is no VMA, or what mmu_interval_notifier_insert_locked() said.
+ * there is no VMA or, in scheme fixed, no range, or what
+ * mmu_interval_notifier_insert_locked() said.
  */
 struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *intervals,
 						     unsigned long addr,
@@ -519,9 +569,7 @@ struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *i
 	if (ret)
 		return ERR_PTR(ret);
 
-	write_lock(&intervals->mirror->lock);
-	interval_publish(interval);
-	write_unlock(&intervals->mirror->lock);
+	fakegpu_interval_publish(interval);
 	*newp = NULL;
 	return interval;
 }
@@ -637,6 +685,8 @@ void fakegpu_interval_put(struct fakegpu_interval *interval)
 
 	write_lock(&mirror->lock);
 	interval->users--;
+	if (interval->withdrawn)
+		fakegpu_interval_gone(interval);
 	interval_kill_if_empty(interval);
 	if (interval->unsettled)
 		fakegpu_interval_unsettle(interval);
@@ -659,9 +709,26 @@ bool fakegpu_interval_valid(struct fakegpu_interval *interval, unsigned long sta
 {
 	lockdep_assert_held_write(&interval->owner->mirror->lock);
 
-	return !interval->dead && start >= fakegpu_interval_start(interval) &&
+	return !interval->dead && !interval->withdrawn &&
+	       start >= fakegpu_interval_start(interval) &&
 	       last <= fakegpu_interval_last(interval) &&
 	       !mmu_interval_read_retry(&interval->notifier, seq);
+}
+
+/**
+ * fakegpu_intervals_clear - clear a range of the mirror
+ * @intervals: the intervals
+ * @start: first address
+ * @last: last address (inclusive)
+ *
+ * Called under the mirror lock, held for write, which is let go of now and then.
+ */
+void fakegpu_intervals_clear(struct fakegpu_intervals *intervals, unsigned long start,
+			     unsigned long last)
+{
+	struct fakegpu_mirror_clear clear = { .next = start, .last = last };
+
+	clear_range(intervals, &clear);
 }
 
 /**
@@ -677,11 +744,10 @@ bool fakegpu_interval_valid(struct fakegpu_interval *interval, unsigned long sta
 void fakegpu_intervals_drop(struct fakegpu_intervals *intervals, unsigned long start,
 			    unsigned long last)
 {
-	struct fakegpu_mirror_clear clear = { .next = start, .last = last };
 	struct interval_tree_node *node, *next;
 
 	write_lock(&intervals->mirror->lock);
-	clear_range(intervals, &clear);
+	fakegpu_intervals_clear(intervals, start, last);
 	for (node = interval_tree_iter_first(&intervals->index, start, last); node; node = next) {
 		next = interval_tree_iter_next(node, start, last);
 		interval_kill_if_empty(container_of(node, struct fakegpu_interval, node));

@@ -8,6 +8,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/rbtree.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include <drm/fakegpu_drm.h>
 
@@ -36,9 +37,9 @@ struct fakegpu_interval {
 	 * the interval covers; mirror lock, but for a look without it.
 	 */
 	struct interval_tree_node node;
-	/** @reach_start: first address of what callbacks come for; immutable. */
+	/** @reach_start: first address of what callbacks may come for; mirror lock. */
 	unsigned long reach_start;
-	/** @reach_last: its last address (inclusive); immutable. */
+	/** @reach_last: its last address (inclusive); mirror lock. */
 	unsigned long reach_last;
 	/** @owner: immutable. */
 	struct fakegpu_intervals *owner;
@@ -53,6 +54,8 @@ struct fakegpu_interval {
 	bool dead;
 	/** @unsettled: registered for more than it has to (scheme vma); mirror lock. */
 	bool unsettled;
+	/** @withdrawn: to be removed when nobody uses it (scheme fixed); mirror lock. */
+	bool withdrawn;
 	/** @settling: a worker is about to replace it; mirror lock. */
 	bool settling;
 };
@@ -107,7 +110,7 @@ struct fakegpu_intervals {
 	struct workqueue_struct *wq;
 	/** @scheme: one of &enum drm_fakegpu_scheme; immutable. */
 	u32 scheme;
-	/** @order: log2 of a slot's size in bytes, scheme slot; immutable. */
+	/** @order: log2 of a slot's size in bytes, schemes slot and vma; immutable. */
 	u32 order;
 	/** @index: live intervals by address; mirror lock. */
 	struct rb_root_cached index;
@@ -123,6 +126,8 @@ struct fakegpu_intervals {
 	struct list_head unsettled;
 	/** @settle_work: replaces unsettled intervals (scheme vma). */
 	struct work_struct settle_work;
+	/** @ranges: intervals by the ids that user space knows (scheme fixed). */
+	struct xarray ranges;
 	/** @closing: nothing is to be replaced any more; mirror lock. */
 	bool closing;
 	/** @restore_work: of the VM; takes the requests in @restores; immutable. */
@@ -161,6 +166,8 @@ struct fakegpu_interval *fakegpu_interval_get(struct fakegpu_intervals *interval
 struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *intervals,
 						     unsigned long addr,
 						     struct fakegpu_interval **newp);
+void fakegpu_interval_publish(struct fakegpu_interval *interval);
+void fakegpu_interval_gone(struct fakegpu_interval *interval);
 void fakegpu_interval_put(struct fakegpu_interval *interval);
 bool fakegpu_interval_valid(struct fakegpu_interval *interval, unsigned long start,
 			    unsigned long last, unsigned long seq);
@@ -172,6 +179,8 @@ void fakegpu_interval_trim(struct fakegpu_interval *interval, unsigned long star
 void fakegpu_interval_unsettle(struct fakegpu_interval *interval);
 struct fakegpu_interval *fakegpu_interval_next_unsettled(struct fakegpu_intervals *intervals);
 bool fakegpu_interval_replace(struct fakegpu_interval *interval, struct list_head *parts);
+void fakegpu_intervals_clear(struct fakegpu_intervals *intervals, unsigned long start,
+			     unsigned long last);
 void fakegpu_intervals_drop(struct fakegpu_intervals *intervals, unsigned long start,
 			    unsigned long last);
 bool fakegpu_intervals_next_restore(struct fakegpu_intervals *intervals,

@@ -15,6 +15,7 @@
 #include "fakegpu_drv.h"
 #include "fakegpu_ioctl.h"
 #include "fakegpu_queue.h"
+#include "fakegpu_scheme_fixed.h"
 #include "fakegpu_vm.h"
 
 #define MAX_VMS		64
@@ -24,10 +25,12 @@
  * struct fakegpu_file - an open file
  * @vms: VMs that it created; &fakegpu_device.vms' lock.
  * @queues: queues that it created; &fakegpu_device.queues' lock.
+ * @ranges: that are registered in its VMs; &fakegpu_device.vms' lock.
  */
 struct fakegpu_file {
 	unsigned int vms;
 	unsigned int queues;
+	unsigned int ranges;
 };
 
 /* ------------------------------------------------ arrays in user memory --- */
@@ -148,7 +151,7 @@ int fakegpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file 
 		.va_start = 0,
 		.va_end = current->mm->task_size,
 		.schemes = BIT(DRM_FAKEGPU_SCHEME_SLOT) | BIT(DRM_FAKEGPU_SCHEME_MM) |
-			   BIT(DRM_FAKEGPU_SCHEME_VMA),
+			   BIT(DRM_FAKEGPU_SCHEME_VMA) | BIT(DRM_FAKEGPU_SCHEME_FIXED),
 		.num_engines = fakegpu_limits.num_engines,
 		.page_shift = PAGE_SHIFT,
 		.leaf_shift = FAKEGPU_LEAF_SHIFT,
@@ -167,6 +170,7 @@ int fakegpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file 
 		.fault_timeout_ms = fakegpu_limits.fault_timeout_ms,
 		.debug_minor = drm->primary->index,
 		.max_attrs = FAKEGPU_MAX_ATTRS,
+		.max_ranges = FAKEGPU_MAX_RANGES,
 	};
 
 	if (args->type != DRM_FAKEGPU_DEV_QUERY_INFO)
@@ -185,13 +189,15 @@ int fakegpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file 
 
 static int check_vm_create(const struct drm_fakegpu_vm_create *args)
 {
-	if (args->scheme > DRM_FAKEGPU_SCHEME_VMA)
+	const bool slots = args->scheme == DRM_FAKEGPU_SCHEME_SLOT ||
+			   args->scheme == DRM_FAKEGPU_SCHEME_VMA;
+
+	if (args->scheme > DRM_FAKEGPU_SCHEME_FIXED)
 		return -EOPNOTSUPP;
 	if ((args->flags & ~(DRM_FAKEGPU_VM_SHARED | DRM_FAKEGPU_VM_SCRATCH)) || args->pad)
 		return -EINVAL;
 	if (args->interval_order &&
-	    (args->scheme == DRM_FAKEGPU_SCHEME_MM ||
-	     args->interval_order < FAKEGPU_INTERVAL_ORDER_MIN ||
+	    (!slots || args->interval_order < FAKEGPU_INTERVAL_ORDER_MIN ||
 	     args->interval_order > FAKEGPU_INTERVAL_ORDER_MAX))
 		return -EINVAL;
 	if (args->window_order && (args->window_order < FAKEGPU_WINDOW_ORDER_MIN ||
@@ -264,6 +270,21 @@ int fakegpu_ioctl_vm_create(struct drm_device *drm, void *data, struct drm_file 
 	return ret;
 }
 
+/*
+ * Out of the ids. Until then the file is there, whoever takes the VM: it is closed
+ * for good when it has none left.
+ */
+static void vm_leave(struct fakegpu_device *fdev, struct fakegpu_vm *vm)
+{
+	const struct drm_file *file = vm->owner;
+	struct fakegpu_file *ff = file->driver_priv;
+
+	lockdep_assert_held(&fdev->vms.xa_lock);
+
+	ff->ranges -= vm->ranges;
+	__xa_erase(&fdev->vms, vm->id);
+}
+
 /* The VM has left the ids: nobody else gets here with it. */
 static void vm_release(struct fakegpu_device *fdev, struct fakegpu_vm *vm)
 {
@@ -288,7 +309,7 @@ int fakegpu_ioctl_vm_destroy(struct drm_device *drm, void *data, struct drm_file
 	if (!ret && vm->queues)
 		ret = -EBUSY;
 	if (!ret) {
-		__xa_erase(&fdev->vms, vm->id);
+		vm_leave(fdev, vm);
 		ff->vms--;
 	}
 	xa_unlock(&fdev->vms);
@@ -308,6 +329,86 @@ static int check_range(const struct fakegpu_vm *vm, u64 start, u64 size, u64 ali
 	if (check_add_overflow(start, size, &end))
 		return -EOVERFLOW;
 	return end > vm->va_end ? -EINVAL : 0;
+}
+
+/*
+ * Count a range of a VM, and of its file. What is registered in a VM that has left
+ * the ids doesn't count: the file has got all of its ranges back.
+ */
+static int count_range(struct fakegpu_device *fdev, struct fakegpu_file *ff,
+		       struct fakegpu_vm *vm)
+{
+	int ret = 0;
+
+	xa_lock(&fdev->vms);
+	if (xa_load(&fdev->vms, vm->id) != vm) {
+		ret = -ENOENT;
+	} else if (ff->ranges == FAKEGPU_MAX_RANGES) {
+		ret = -ENOSPC;
+	} else {
+		ff->ranges++;
+		vm->ranges++;
+	}
+	xa_unlock(&fdev->vms);
+	return ret;
+}
+
+static void uncount_range(struct fakegpu_device *fdev, struct fakegpu_file *ff,
+			  struct fakegpu_vm *vm)
+{
+	xa_lock(&fdev->vms);
+	if (xa_load(&fdev->vms, vm->id) == vm) {
+		ff->ranges--;
+		vm->ranges--;
+	}
+	xa_unlock(&fdev->vms);
+}
+
+int fakegpu_ioctl_range_register(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct fakegpu_device *fdev = to_fakegpu(drm);
+	struct drm_fakegpu_range_register *args = data;
+	struct fakegpu_vm *vm;
+	int ret;
+
+	if (args->flags || args->pad)
+		return -EINVAL;
+
+	ret = vm_lookup(fdev, file, args->vm_id, &vm);
+	if (ret)
+		return ret;
+	ret = check_range(vm, args->start, args->size, PAGE_SIZE);
+	if (!ret && vm->intervals.scheme != DRM_FAKEGPU_SCHEME_FIXED)
+		ret = -EINVAL;
+	if (!ret)
+		ret = count_range(fdev, file->driver_priv, vm);
+	if (ret)
+		goto out_put;
+
+	ret = fakegpu_fixed_register(&vm->intervals, args->start, args->start + args->size - 1,
+				     &args->range_id);
+	if (ret)
+		uncount_range(fdev, file->driver_priv, vm);
+out_put:
+	fakegpu_vm_put(vm);
+	return ret;
+}
+
+int fakegpu_ioctl_range_unregister(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct fakegpu_device *fdev = to_fakegpu(drm);
+	struct drm_fakegpu_range_unregister *args = data;
+	struct fakegpu_vm *vm;
+	int ret;
+
+	ret = vm_lookup(fdev, file, args->vm_id, &vm);
+	if (ret)
+		return ret;
+	ret = fakegpu_fixed_unregister(&vm->intervals, args->range_id);
+	if (!ret)
+		uncount_range(fdev, file->driver_priv, vm);
+	fakegpu_vm_put(vm);
+	return ret;
 }
 
 int fakegpu_ioctl_vm_query(struct drm_device *drm, void *data, struct drm_file *file)
@@ -791,7 +892,7 @@ static struct fakegpu_vm *vm_take(struct fakegpu_device *fdev, const struct drm_
 	xa_lock(&fdev->vms);
 	xa_for_each(&fdev->vms, id, vm) {
 		if (!file || vm->owner == file) {
-			__xa_erase(&fdev->vms, id);
+			vm_leave(fdev, vm);
 			break;
 		}
 	}

@@ -36,6 +36,8 @@ int fakegpu_ioctl_wait(struct drm_device *drm, void *data, struct drm_file *file
 int fakegpu_ioctl_prefetch(struct drm_device *drm, void *data, struct drm_file *file);
 int fakegpu_ioctl_vm_advise(struct drm_device *drm, void *data, struct drm_file *file);
 int fakegpu_ioctl_vm_query_attrs(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_range_register(struct drm_device *drm, void *data, struct drm_file *file);
+int fakegpu_ioctl_range_unregister(struct drm_device *drm, void *data, struct drm_file *file);
 
 int fakegpu_open(struct drm_device *drm, struct drm_file *drm_file);
 void fakegpu_postclose(struct drm_device *drm, struct drm_file *drm_file);

@@ -54,6 +54,7 @@
 #include "fakegpu_attr.h"
 #include "fakegpu_interval.h"
 #include "fakegpu_race.h"
+#include "fakegpu_scheme_fixed.h"
 #include "fakegpu_service.h"
 #include "fakegpu_stats.h"
 #include "fakegpu_trace.h"
@@ -196,8 +197,9 @@ static int pass_interval(struct pass *pass)
 	struct fakegpu_request request = {};
 	int ret;
 
-	/* It may have been trimmed while it was waited for. */
-	if (pass->interval && (pass->addr < fakegpu_interval_start(pass->interval) ||
+	/* It may have been trimmed or withdrawn while it was waited for. */
+	if (pass->interval && (READ_ONCE(pass->interval->withdrawn) ||
+			       pass->addr < fakegpu_interval_start(pass->interval) ||
 			       pass->addr > fakegpu_interval_last(pass->interval))) {
 		fakegpu_interval_put(pass->interval);
 		pass->interval = NULL;
@@ -727,7 +729,8 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
  * The caller is a user of the mm and holds no lock.
  *
  * Return: the end of the VMA, or the start of the next one if @addr lies in
- * none, or ULONG_MAX if there is none.
+ * none, or ULONG_MAX if there is none. In scheme fixed no more than the start of
+ * the next range, if @addr lies in none.
  */
 unsigned long fakegpu_service_skip(struct fakegpu_service *service, unsigned long addr)
 {
@@ -740,5 +743,7 @@ unsigned long fakegpu_service_skip(struct fakegpu_service *service, unsigned lon
 	if (vma)
 		next = vma->vm_start > addr ? vma->vm_start : vma->vm_end;
 	mmap_read_unlock(mm);
+	if (service->intervals->scheme == DRM_FAKEGPU_SCHEME_FIXED)
+		next = min(next, fakegpu_fixed_next(service->intervals, addr));
 	return next;
 }

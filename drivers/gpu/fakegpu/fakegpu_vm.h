@@ -85,6 +85,8 @@ struct fakegpu_vm {
 	const void *owner;
 	/** @queues: queues of the VM; protected by the lock of the device's VM ids. */
 	unsigned int queues;
+	/** @ranges: registered ranges (scheme fixed), likewise. */
+	unsigned int ranges;
 	/** @debugfs: directory of the VM. */
 	struct dentry *debugfs;
 };

@@ -91,6 +91,10 @@ enum drm_fakegpu_ioctl_id {
 	DRM_FAKEGPU_VM_ADVISE,
 	/** @DRM_FAKEGPU_VM_QUERY_ATTRS: Read the attributes of a range. */
 	DRM_FAKEGPU_VM_QUERY_ATTRS,
+	/** @DRM_FAKEGPU_RANGE_REGISTER: Let the device access a range (scheme fixed). */
+	DRM_FAKEGPU_RANGE_REGISTER,
+	/** @DRM_FAKEGPU_RANGE_UNREGISTER: Take that back. */
+	DRM_FAKEGPU_RANGE_UNREGISTER,
 };
 
 /**
@@ -194,8 +198,8 @@ struct drm_fakegpu_dev_info {
 	__u32 debug_minor;
 	/** @max_attrs: Most ranges with attributes of one VM; since 1.1. */
 	__u32 max_attrs;
-	/** @pad: Zero. */
-	__u32 pad;
+	/** @max_ranges: Most ranges that one file can have registered; since 1.3. */
+	__u32 max_ranges;
 };
 
 /* ------------------------------------------------------------------- VM --- */
@@ -220,6 +224,12 @@ enum drm_fakegpu_scheme {
 	 * a part makes it smaller, or two of it, from a worker. Since 1.2.
 	 */
 	DRM_FAKEGPU_SCHEME_VMA = 2,
+	/**
+	 * @DRM_FAKEGPU_SCHEME_FIXED: An interval is a range that RANGE_REGISTER
+	 * names, until RANGE_UNREGISTER (as amdgpu's userptr, or a memory region of
+	 * explicit ODP). Other addresses can't be accessed: EFAULT. Since 1.3.
+	 */
+	DRM_FAKEGPU_SCHEME_FIXED = 3,
 };
 
 /**
@@ -253,7 +263,7 @@ struct drm_fakegpu_vm_create {
 	__u32 scheme;
 	/**
 	 * @interval_order: log2 of a slot's size in bytes; 0 takes the
-	 * default. MBZ for DRM_FAKEGPU_SCHEME_MM.
+	 * default. MBZ for DRM_FAKEGPU_SCHEME_MM and DRM_FAKEGPU_SCHEME_FIXED.
 	 */
 	__u32 interval_order;
 	/** @window_order: log2 of the fault window's size in bytes; 0 takes the default. */
@@ -882,6 +892,48 @@ struct drm_fakegpu_vm_query_attrs {
 	__u64 next;
 };
 
+/* ---------------------------------------------------------------- ranges --- */
+
+/**
+ * struct drm_fakegpu_range_register - Arguments of DRM_IOCTL_FAKEGPU_RANGE_REGISTER
+ *
+ * For VMs with DRM_FAKEGPU_SCHEME_FIXED. It is addresses that are registered, not
+ * what is mapped there: that may come, go and come again, and the mirror follows
+ * it. Ranges may overlap. All go with the VM.
+ *
+ * Errors: EINVAL (also: the VM's scheme is another one), EOVERFLOW, ENOENT, EPERM,
+ * ENOSPC, ENOMEM, EINTR, ESRCH.
+ */
+struct drm_fakegpu_range_register {
+	/** @vm_id: The VM. */
+	__u32 vm_id;
+	/** @flags: MBZ. */
+	__u32 flags;
+	/** @start: First address; page-aligned. */
+	__u64 start;
+	/** @size: Bytes; page-aligned, not zero. */
+	__u64 size;
+	/** @range_id: Out: id of the range, not zero, unique in the VM. */
+	__u32 range_id;
+	/** @pad: MBZ. */
+	__u32 pad;
+};
+
+/**
+ * struct drm_fakegpu_range_unregister - Arguments of DRM_IOCTL_FAKEGPU_RANGE_UNREGISTER
+ *
+ * When it returns, the device uses no memory that only this range let it use. What
+ * it is at there has a device fault, and EFAULT.
+ *
+ * Errors: ENOENT (no such VM, or range), EPERM.
+ */
+struct drm_fakegpu_range_unregister {
+	/** @vm_id: The VM. */
+	__u32 vm_id;
+	/** @range_id: The range. */
+	__u32 range_id;
+};
+
 /**
  * DRM_IOCTL_FAKEGPU - Build an ioctl number; not for direct use
  * @rw: W, R or WR.
@@ -905,6 +957,9 @@ struct drm_fakegpu_vm_query_attrs {
 #define DRM_IOCTL_FAKEGPU_PREFETCH	 DRM_IOCTL_FAKEGPU(WR, PREFETCH, prefetch)
 #define DRM_IOCTL_FAKEGPU_VM_ADVISE	 DRM_IOCTL_FAKEGPU(WR, VM_ADVISE, vm_advise)
 #define DRM_IOCTL_FAKEGPU_VM_QUERY_ATTRS DRM_IOCTL_FAKEGPU(WR, VM_QUERY_ATTRS, vm_query_attrs)
+#define DRM_IOCTL_FAKEGPU_RANGE_REGISTER DRM_IOCTL_FAKEGPU(WR, RANGE_REGISTER, range_register)
+#define DRM_IOCTL_FAKEGPU_RANGE_UNREGISTER \
+	DRM_IOCTL_FAKEGPU(WR, RANGE_UNREGISTER, range_unregister)
 
 #if defined(__cplusplus)
 }
