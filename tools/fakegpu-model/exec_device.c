@@ -24,11 +24,16 @@ static bool ranges_meet(uint32_t a, uint32_t count_a, uint32_t b, uint32_t count
 
 void vm_open(struct run *run)
 {
-	int ret = fakegpu_vm_create(run->fd, 0, run->scheme, run->interval_order,
+	uint32_t range;
+	int ret = fakegpu_vm_create(run->fd, run->vm_flags, run->scheme, run->interval_order,
 				    run->window_order, &run->vm);
 
 	if (ret)
 		broken("VM_CREATE: %s", strerror(-ret));
+	if (run->scheme == DRM_FAKEGPU_SCHEME_FIXED)
+		ret = fakegpu_range_register(run->fd, run->vm, 0, run->va_end, &range);
+	if (ret)
+		broken("RANGE_REGISTER: %s", strerror(-ret));
 }
 
 void queue_open(struct model *m, struct queue *queue)

@@ -4,6 +4,7 @@
  * against a byte-exact model of what must come out
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,8 @@ static const char help[] =
 	"  --round N           operations until a new process begins from nothing (default 3000)\n"
 	"  --threads N         threads with neighbouring memory in one VM (default 1)\n"
 	"  --pages N           pages of each thread's memory (default 2048, 1024 with threads)\n"
-	"  --scheme S          slot, vma or mm (default: drawn for each round)\n"
+	"  --scheme S          slot, vma, mm, fixed; slot-direct, vma-direct where the kernel can do it\n"
+	"                      (default: drawn for each round)\n"
 	"  --interval-order N  (default: drawn for each round)\n"
 	"  --window-order N    (default: drawn for each round)\n"
 	"  --replay FILE       carry out this list\n"
@@ -85,6 +87,8 @@ struct settings {
 	uint64_t ops;
 	uint32_t round;
 	uint32_t scheme;
+	uint32_t vm_flags;
+	bool direct;	/* can the kernel? */
 	uint32_t interval_order;
 	uint32_t window_order;
 	const char *replay;
@@ -149,7 +153,7 @@ static void parse(struct settings *s, int argc, char **argv)
 			pages = number(optarg, LEAF_PAGES, 1 << 18);
 			break;
 		case OPT_SCHEME:
-			if (fakegpu_scheme_parse(optarg, &s->scheme))
+			if (fakegpu_scheme_parse(optarg, &s->scheme, &s->vm_flags))
 				usage_error("unknown scheme", optarg);
 			break;
 		case OPT_INTERVAL_ORDER:
@@ -203,6 +207,19 @@ static void parse(struct settings *s, int argc, char **argv)
 	s->config.room = s->round;
 }
 
+static bool can_direct(const char *node)
+{
+	struct drm_fakegpu_dev_info info = {};
+	int fd = open(node, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (fakegpu_dev_info(fd, &info))
+		info.flags = 0;
+	close(fd);
+	return info.flags & DRM_FAKEGPU_DEV_DIRECT;
+}
+
 static uint32_t count_numa_nodes(void)
 {
 	char path[64];
@@ -219,21 +236,27 @@ static uint32_t count_numa_nodes(void)
 /* How the VM is made, and how threads are neighbours, changes from round to round. */
 static void draw_config(const struct settings *s, struct config *config, uint64_t seed)
 {
-	static const uint32_t drawn_schemes[] = {
-		DRM_FAKEGPU_SCHEME_SLOT, DRM_FAKEGPU_SCHEME_SLOT, DRM_FAKEGPU_SCHEME_VMA,
-		DRM_FAKEGPU_SCHEME_VMA, DRM_FAKEGPU_SCHEME_MM,
+	/* The last three where there is VM_DIRECT. */
+	static const struct { uint32_t scheme, vm_flags; } drawn_schemes[] = {
+		{ DRM_FAKEGPU_SCHEME_SLOT, 0 }, { DRM_FAKEGPU_SCHEME_SLOT, 0 },
+		{ DRM_FAKEGPU_SCHEME_VMA, 0 }, { DRM_FAKEGPU_SCHEME_VMA, 0 },
+		{ DRM_FAKEGPU_SCHEME_MM, 0 }, { DRM_FAKEGPU_SCHEME_FIXED, 0 },
+		{ DRM_FAKEGPU_SCHEME_SLOT, DRM_FAKEGPU_VM_DIRECT },
+		{ DRM_FAKEGPU_SCHEME_VMA, DRM_FAKEGPU_VM_DIRECT },
+		{ DRM_FAKEGPU_SCHEME_VMA, DRM_FAKEGPU_VM_DIRECT },
 	};
 	static const uint32_t interval_orders[] = { 0, 21, 21, 22, 25 };
 	static const uint32_t window_orders[] = { 0, 0, 12, 16, 20, 21, 23 };
-	uint32_t scheme, interval, window, granule;
+	uint32_t drawn, interval, window, granule;
 
-	scheme = drawn_schemes[rng_below(&seed, 5)];
+	drawn = rng_below(&seed, s->direct ? 9 : 6);
 	interval = interval_orders[rng_below(&seed, 5)];
 	window = window_orders[rng_below(&seed, 7)];
 	granule = rng_below(&seed, 3) ? 16 : LEAF_PAGES;
-	config->scheme = s->scheme != ANY ? s->scheme : scheme;
+	config->scheme = s->scheme != ANY ? s->scheme : drawn_schemes[drawn].scheme;
+	config->vm_flags = s->scheme != ANY ? s->vm_flags : drawn_schemes[drawn].vm_flags;
 	config->interval_order = s->interval_order != ANY ? s->interval_order : interval;
-	if (config->scheme == DRM_FAKEGPU_SCHEME_MM)
+	if (config->scheme == DRM_FAKEGPU_SCHEME_MM || config->scheme == DRM_FAKEGPU_SCHEME_FIXED)
 		config->interval_order = 0;
 	config->window_order = s->window_order != ANY ? s->window_order : window;
 	config->granule = config->threads > 1 ? granule : config->pages;
@@ -358,7 +381,8 @@ static int run_seed(const struct settings *s, struct shared *shared, uint64_t se
 			return RUN_BROKEN;
 		if (outcome == OUTCOME_MISMATCH) {
 			printf("MISMATCH with seed %llu in round %u (scheme %s, interval order %u, window order %u)\n",
-			       (unsigned long long)seed, round, fakegpu_scheme_name(config.scheme),
+			       (unsigned long long)seed, round,
+			       fakegpu_scheme_name(config.scheme, config.vm_flags),
 			       config.interval_order, config.window_order);
 			tell_failure(&config, shared);
 			snprintf(path, sizeof(path), "%s/model-%llu-%u.ops", s->save,
@@ -433,6 +457,7 @@ int main(int argc, char **argv)
 	}
 	s.config.node = node;
 	s.config.numa_nodes = count_numa_nodes();
+	s.direct = can_direct(node);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (s.replay)
 		return replay(&s);

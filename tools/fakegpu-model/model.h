@@ -118,6 +118,7 @@ struct run {
 	uint32_t vm;
 	uint64_t va_end;
 	uint32_t scheme;
+	uint32_t vm_flags;
 	uint32_t interval_order;
 	uint32_t window_order;
 	unsigned int threads;

@@ -29,9 +29,9 @@ bool oplist_save(const char *path, const struct config *config, const struct opl
 		if (*p == '\n' && p[1])
 			fputs("# ", file);
 	}
-	fprintf(file, "\nconfig scheme=%u interval-order=%u window-order=%u threads=%u pages=%u granule=%u\n",
-		config->scheme, config->interval_order, config->window_order, config->threads,
-		config->pages, config->granule);
+	fprintf(file, "\nconfig scheme=%u vm-flags=%u interval-order=%u window-order=%u threads=%u pages=%u granule=%u\n",
+		config->scheme, config->vm_flags, config->interval_order, config->window_order,
+		config->threads, config->pages, config->granule);
 	for (i = 0; i < list->count; i++) {
 		op_format(&list->ops[i], line, sizeof(line));
 		fprintf(file, "%s\n", line);
@@ -41,9 +41,10 @@ bool oplist_save(const char *path, const struct config *config, const struct opl
 
 static bool parse_config(const char *line, struct config *config)
 {
-	return sscanf(line, "config scheme=%u interval-order=%u window-order=%u threads=%u pages=%u granule=%u",
-		      &config->scheme, &config->interval_order, &config->window_order,
-		      &config->threads, &config->pages, &config->granule) == 6 &&
+	return sscanf(line, "config scheme=%u vm-flags=%u interval-order=%u window-order=%u threads=%u pages=%u granule=%u",
+		      &config->scheme, &config->vm_flags, &config->interval_order,
+		      &config->window_order, &config->threads, &config->pages,
+		      &config->granule) == 7 &&
 	       config->threads && config->threads <= MAX_THREADS && config->pages &&
 	       config->granule && config->pages % config->granule == 0;
 }

@@ -156,6 +156,7 @@ run_process(const struct config *config, struct shared *shared, const struct opl
 	struct drm_fakegpu_dev_info info;
 	struct run run = {
 		.scheme = config->scheme,
+		.vm_flags = config->vm_flags,
 		.interval_order = config->interval_order,
 		.window_order = config->window_order,
 		.threads = config->threads,

@@ -9,6 +9,7 @@
 
 struct config {
 	uint32_t scheme;
+	uint32_t vm_flags;
 	uint32_t interval_order;
 	uint32_t window_order;
 	unsigned int threads;

@@ -84,8 +84,8 @@ int gpu_vm_create(int fd, uint32_t flags, const struct gpu_conf *conf, uint32_t 
 	uint32_t range;
 	int ret;
 
-	ret = fakegpu_vm_create(fd, flags, conf->scheme, conf->interval_order,
-				conf->window_order, vm);
+	ret = fakegpu_vm_create(fd, flags | (conf->flags & DRM_FAKEGPU_VM_DIRECT), conf->scheme,
+				conf->interval_order, conf->window_order, vm);
 	if (ret || conf->scheme != DRM_FAKEGPU_SCHEME_FIXED)
 		return ret;
 	ret = fakegpu_dev_info(fd, &info);

@@ -129,7 +129,8 @@ int gpu_close(struct gpu *gpu);
 /*
  * gpu_vm_create - create a VM as @conf says, with @flags
  *
- * In scheme fixed all that can be named is registered.
+ * With DRM_FAKEGPU_VM_DIRECT if @conf has it. In scheme fixed all that can be named
+ * is registered.
  *
  * Return: 0 and the id in *@vm, or a negative errno.
  */
@@ -446,6 +447,8 @@ bool gpu_more(unsigned int done, unsigned int max, int64_t begin);
 	int open_ = gpu_open(gpu, conf); \
 	if (open_ == -ENODEV) \
 		SKIP(return, "no fakegpu device: load fakegpu.ko first"); \
+	if (open_ == -EOPNOTSUPP && ((conf)->flags & DRM_FAKEGPU_VM_DIRECT)) \
+		SKIP(return, "no callbacks that change intervals here: use KERNEL=series"); \
 	ASSERT_EQ(0, open_) \
 		TH_LOG("%s", gpu_why()); \
 } while (0)

@@ -54,7 +54,8 @@ static const struct ioctl_case {
 #define ROW(upper) .name = #upper, .nr = DRM_IOCTL_FAKEGPU_ ## upper
 	{ ROW(VM_CREATE),
 	  .mbz = { MBZ(vm_create, pad, ~0u),
-		   MBZ(vm_create, flags, ~(DRM_FAKEGPU_VM_SHARED | DRM_FAKEGPU_VM_SCRATCH)) } },
+		   MBZ(vm_create, flags, ~(DRM_FAKEGPU_VM_SHARED | DRM_FAKEGPU_VM_SCRATCH |
+					       DRM_FAKEGPU_VM_DIRECT)) } },
 	{ ROW(VM_DESTROY), .vm_id = MBZ(vm_destroy, vm_id, 1),
 	  .mbz = { MBZ(vm_destroy, pad, ~0u) } },
 	{ ROW(VM_QUERY), .vm_id = MBZ(vm_query, vm_id, 1),
@@ -403,17 +404,25 @@ TEST_F(input, dev_query)
 	q.type = ~0u;
 	EXPECT_EQ(-EOPNOTSUPP, gpu_ioctl(gpu->fd, DRM_IOCTL_FAKEGPU_DEV_QUERY, &q));
 
-	EXPECT_EQ((uint64_t)DRM_FAKEGPU_DEV_SIMULATOR, gpu->info.flags);
+	EXPECT_EQ((uint64_t)DRM_FAKEGPU_DEV_SIMULATOR,
+		  gpu->info.flags & ~(uint64_t)DRM_FAKEGPU_DEV_DIRECT);
 	EXPECT_EQ(15U, gpu->info.schemes & 15);
-	for (i = 0; i < 32; i++) {
-		const char *name = fakegpu_scheme_name(i);
+	for (i = 0; i < 64; i++) {
+		const uint32_t want = i & 32 ? DRM_FAKEGPU_VM_DIRECT : 0;
+		const char *name = fakegpu_scheme_name(i & 31, want | DRM_FAKEGPU_VM_SHARED);
+		uint32_t flags = DRM_FAKEGPU_VM_SHARED | (DRM_FAKEGPU_VM_DIRECT ^ want);
 		uint32_t scheme = ~i;
 
-		EXPECT_EQ(!!(gpu->info.schemes >> i & 1), !!name);
-		EXPECT_EQ(name ? 0 : -EINVAL, fakegpu_scheme_parse(name ?: "slots", &scheme));
-		EXPECT_EQ(name ? i : ~i, scheme);
+		EXPECT_EQ(want ? (i & 31) == DRM_FAKEGPU_SCHEME_SLOT ||
+				 (i & 31) == DRM_FAKEGPU_SCHEME_VMA :
+				 gpu->info.schemes >> i & 1, !!name);
+		EXPECT_EQ(name ? 0 : -EINVAL, fakegpu_scheme_parse(name ?: "slots", &scheme,
+								   &flags));
+		EXPECT_EQ(name ? i & 31 : ~i, scheme);
+		if (name)
+			EXPECT_EQ(want | DRM_FAKEGPU_VM_SHARED, flags);
 	}
-	EXPECT_EQ(NULL, fakegpu_scheme_name(~0u));
+	EXPECT_EQ(NULL, fakegpu_scheme_name(~0u, 0));
 	EXPECT_EQ(12U, gpu->info.page_shift);
 	EXPECT_EQ(21U, gpu->info.leaf_shift);
 	EXPECT_LE(gpu->info.interval_order_min, gpu->info.interval_order);
@@ -471,8 +480,8 @@ TEST_F(input, vm_create_values)
 		if (table[i].ret)
 			continue;
 		if (table[i].scheme == DRM_FAKEGPU_SCHEME_FIXED)
-			EXPECT_EQ(0, fakegpu_range_register(gpu->fd, other.vm,
-							    fakegpu_va(gpu->res), GPU_PAGE, &range));
+			EXPECT_EQ(0, fakegpu_range_register(gpu->fd, other.vm, fakegpu_va(gpu->res),
+							    GPU_PAGE, &range));
 		/* What is accepted also works. */
 		EXPECT_EQ(0, fakegpu_queue_create(gpu->fd, other.vm, &other.queue));
 		EXPECT_WORKS(&other);

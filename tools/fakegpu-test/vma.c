@@ -26,8 +26,26 @@ FIXTURE_VARIANT_ADD(vma, vma21) {
 	.conf = { .scheme = DRM_FAKEGPU_SCHEME_VMA, .interval_order = 21 },
 };
 
+/* Without a worker, with a kernel that can do that. */
+FIXTURE_VARIANT_ADD(vma, direct) {
+	.conf = { .scheme = DRM_FAKEGPU_SCHEME_VMA, .flags = DRM_FAKEGPU_VM_DIRECT },
+};
+
+FIXTURE_VARIANT_ADD(vma, direct21) {
+	.conf = {
+		.scheme = DRM_FAKEGPU_SCHEME_VMA,
+		.flags = DRM_FAKEGPU_VM_DIRECT,
+		.interval_order = 21,
+	},
+};
+
 FIXTURE_SETUP(vma) { INJECT_SETUP(&self->gpu, &variant->conf); }
 FIXTURE_TEARDOWN(vma) { INJECT_TEARDOWN(&self->gpu); }
+
+static bool direct(const struct gpu *gpu)
+{
+	return gpu->conf.flags & DRM_FAKEGPU_VM_DIRECT;
+}
 
 /*
  * The live intervals that overlap [p, p + size), as pages from p on: "0-4 6-16".
@@ -131,7 +149,7 @@ TEST_F(vma, head)
 	uint8_t *p = read_vma(_metadata, gpu, SIZE);
 
 	EXPECT_LAYOUT(gpu, p, SIZE, "0-16");
-	EXPECT_DELTA(gpu, intervals_added, 1,
+	EXPECT_DELTA(gpu, intervals_added, direct(gpu) ? 0 : 1,
 		     EXPECT_EQ(0, munmap(p, 4 * GPU_PAGE));
 		     EXPECT_UNMAPPED(gpu, p, 4 * GPU_PAGE);
 		     EXPECT_SETTLED(gpu, p, SIZE, "4-16"));
@@ -150,7 +168,7 @@ TEST_F(vma, tail)
 	struct gpu *gpu = &self->gpu;
 	uint8_t *p = read_vma(_metadata, gpu, SIZE);
 
-	EXPECT_DELTA(gpu, intervals_added, 1,
+	EXPECT_DELTA(gpu, intervals_added, direct(gpu) ? 0 : 1,
 		     EXPECT_EQ(0, munmap(p + 12 * GPU_PAGE, 4 * GPU_PAGE));
 		     EXPECT_SETTLED(gpu, p, SIZE, "0-12"));
 	EXPECT_MAPPED(gpu, p, 12 * GPU_PAGE);
@@ -165,7 +183,7 @@ TEST_F(vma, hole)
 	struct gpu *gpu = &self->gpu;
 	uint8_t *p = read_vma(_metadata, gpu, SIZE);
 
-	EXPECT_DELTA(gpu, intervals_added, 2,
+	EXPECT_DELTA(gpu, intervals_added, direct(gpu) ? 1 : 2,
 		     EXPECT_EQ(0, munmap(p + 6 * GPU_PAGE, 2 * GPU_PAGE));
 		     EXPECT_UNMAPPED(gpu, p + 6 * GPU_PAGE, 2 * GPU_PAGE);
 		     EXPECT_SETTLED(gpu, p, SIZE, "0-6 8-16"));
@@ -176,7 +194,10 @@ TEST_F(vma, hole)
 		      EXPECT_DEVICE_PATTERN(gpu, p, 6 * GPU_PAGE, 1);
 		      EXPECT_DEVICE_PATTERN_AT(gpu, p + 8 * GPU_PAGE, 8 * GPU_PAGE, 1,
 					       8 * GPU_PAGE));
-	/* Each has its own invalidations. */
+	/* Each has its own invalidations, up to its edges. */
+	EXPECT_EQ(0, madvise(p + 5 * GPU_PAGE, GPU_PAGE, MADV_DONTNEED));
+	EXPECT_EQ(0, madvise(p + 8 * GPU_PAGE, GPU_PAGE, MADV_DONTNEED));
+	EXPECT_UNMAPPED(gpu, p + 5 * GPU_PAGE, 4 * GPU_PAGE);
 	EXPECT_DELTA(gpu, invalidations, 1, EXPECT_EQ(0, munmap(p, 6 * GPU_PAGE)));
 	EXPECT_DELTA(gpu, invalidations, 1,
 		     EXPECT_EQ(0, munmap(p + 8 * GPU_PAGE, 8 * GPU_PAGE)));
@@ -228,7 +249,9 @@ TEST_F(vma, grow)
 	EXPECT_LAYOUT(gpu, p, SIZE, "0-8");
 	gpu_pattern(p, SIZE, 2);
 	EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_PATTERN(gpu, p, SIZE, 2));
-	EXPECT_LAYOUT(gpu, p, SIZE, "0-8 8-16");
+	EXPECT_LAYOUT(gpu, p, SIZE, direct(gpu) ? "0-16" : "0-8 8-16");
+	EXPECT_EQ(0, madvise(p + 15 * GPU_PAGE, GPU_PAGE, MADV_DONTNEED));
+	EXPECT_UNMAPPED(gpu, p + 15 * GPU_PAGE, GPU_PAGE);
 	EXPECT_EQ(0, munmap(p + 4 * GPU_PAGE, 8 * GPU_PAGE));
 	EXPECT_SETTLED(gpu, p, SIZE, "0-4 12-16");
 	EXPECT_FAULTS(gpu, 0, EXPECT_DEVICE_PATTERN(gpu, p, 4 * GPU_PAGE, 2));
@@ -244,7 +267,7 @@ TEST_F(vma, dontunmap)
 			     MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to));
 	EXPECT_SETTLED(gpu, p, SIZE, "0-8");
 	EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_BYTES(gpu, p + SIZE / 2, SIZE / 2, 0));
-	EXPECT_LAYOUT(gpu, p, SIZE, "0-8 8-16");
+	EXPECT_LAYOUT(gpu, p, SIZE, direct(gpu) ? "0-16" : "0-8 8-16");
 	EXPECT_DEVICE_PATTERN_AT(gpu, to, SIZE / 2, 1, SIZE / 2);
 	EXPECT_FAULTS(gpu, 0, EXPECT_DEVICE_PATTERN(gpu, p, SIZE / 2, 1));
 }
@@ -288,7 +311,7 @@ TEST_F(vma, trimmed_in_use)
 				  fakegpu_touch(p, SIZE, GPU_PAGE, 0)));
 	EXPECT_LAYOUT(gpu, p, SIZE, "0-16");
 	EXPECT_EQ(0, munmap(p + 8 * GPU_PAGE, 8 * GPU_PAGE));
-	EXPECT_LAYOUT(gpu, p, SIZE, "0-8?");
+	EXPECT_LAYOUT(gpu, p, SIZE, direct(gpu) ? "0-8" : "0-8?");
 	INJECT_RELEASE(gpu, "hold_commit");
 	EXPECT_EQ(-EIO, fakegpu_wait(gpu->fd, gpu->queue, seqno, GPU_WAIT_NS));
 	EXPECT_MAPPED(gpu, p, 8 * GPU_PAGE);
@@ -312,11 +335,11 @@ TEST_F(vma, trimmed_and_back)
 	ASSERT_EQ(q, mmap(q, 4 * GPU_PAGE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	gpu_pattern(q, 4 * GPU_PAGE, 3);
-	EXPECT_LAYOUT(gpu, p, SIZE, "0-12?");
+	EXPECT_LAYOUT(gpu, p, SIZE, direct(gpu) ? "0-12" : "0-12?");
 	INJECT_RELEASE(gpu, "hold_commit");
 	EXPECT_DONE(gpu, gpu->queue, seqno);
 	EXPECT_EQ((uint64_t)gpu_crc_pattern(4 * GPU_PAGE, 3, 0), gpu->res[1]);
-	EXPECT_SETTLED(gpu, p, SIZE, "0-12 12-16");
+	EXPECT_SETTLED(gpu, p, SIZE, direct(gpu) ? "0-16" : "0-12 12-16");
 	EXPECT_FAULTS(gpu, 0, EXPECT_DEVICE_PATTERN(gpu, p, 12 * GPU_PAGE, 1));
 }
 
@@ -327,6 +350,15 @@ TEST_F(vma, no_memory)
 	uint8_t *p = read_vma(_metadata, gpu, SIZE);
 	int n;
 
+	/* A callback has spare intervals, and asks for none. */
+	if (direct(gpu)) {
+		inject_set(gpu, "fail_insert", 1, 0);
+		EXPECT_EQ(0, munmap(p + 4 * GPU_PAGE, GPU_PAGE));
+		EXPECT_SETTLED(gpu, p, SIZE, "0-4 5-16");
+		EXPECT_EQ(0UL, inject_get(gpu, "fail_insert").seen);
+		inject_off(gpu, "fail_insert");
+		return;
+	}
 	inject_range(gpu, p, SIZE);
 	for (n = 1; n <= 2; n++) {
 		inject_set(gpu, "fail_insert", n, 1);
@@ -343,6 +375,57 @@ TEST_F(vma, no_memory)
 		      EXPECT_DEVICE_PATTERN(gpu, p, 4 * GPU_PAGE, 1);
 		      EXPECT_DEVICE_PATTERN_AT(gpu, p + 13 * GPU_PAGE, 3 * GPU_PAGE, 1,
 					       13 * GPU_PAGE));
+}
+
+struct hole {
+	uint8_t *p;
+	size_t size;
+	int ret;
+};
+
+static void *hole_main(void *arg)
+{
+	struct hole *hole = arg;
+
+	hole->ret = munmap(hole->p, hole->size);
+	return NULL;
+}
+
+/*
+ * Behaviours 37, 105: what is behind a hole gets an interval of its own, and is
+ * emptied while the invalidation of the hole is still under way: it goes
+ */
+TEST_F(vma, emptied_behind)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p = read_vma(_metadata, gpu, SIZE);
+	struct hole hole = { .p = p + 4 * GPU_PAGE, .size = 3 * GPU_PAGE };
+	struct gpu other = *gpu;
+	pthread_t thread;
+	uint32_t range;
+
+	/* Of the two callbacks for the hole the second one, of another VM, is held. */
+	ASSERT_EQ(0, fakegpu_vm_create(gpu->fd, 0, DRM_FAKEGPU_SCHEME_FIXED, 0, 0, &other.vm));
+	ASSERT_EQ(0, fakegpu_range_register(gpu->fd, other.vm, fakegpu_va(p + 5 * GPU_PAGE),
+					    GPU_PAGE, &range));
+	inject_range(gpu, p, SIZE);
+	inject_set(gpu, "hold_invalidate", 2, 1);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, hole_main, &hole));
+	EXPECT_EVENTUALLY(1UL, inject_get(gpu, "hold_invalidate").held);
+	EXPECT_LAYOUT(gpu, p, SIZE, direct(gpu) ? "0-4 7-16" : "0-16?");
+	/* The worker waits for mmap_lock, for write, and madvise() would wait behind it. */
+	if (!direct(gpu))
+		INJECT_RELEASE(gpu, "hold_invalidate");
+	EXPECT_EQ(0, madvise(p + 7 * GPU_PAGE, 9 * GPU_PAGE, MADV_DONTNEED));
+	if (direct(gpu)) {
+		EXPECT_LAYOUT(gpu, p, SIZE, "0-4");
+		INJECT_RELEASE(gpu, "hold_invalidate");
+	}
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, hole.ret);
+	EXPECT_SETTLED(gpu, p, SIZE, "0-4");
+	EXPECT_FAULTS(gpu, 0, EXPECT_DEVICE_PATTERN(gpu, p, 4 * GPU_PAGE, 1));
+	EXPECT_EQ(0, fakegpu_vm_destroy(gpu->fd, other.vm));
 }
 
 struct unmapper {

@@ -30,7 +30,7 @@ static void schemes(uint32_t mask, char *buf, size_t size, const char *quote)
 		if (!(mask & 1U << i))
 			continue;
 		used += snprintf(buf + used, size - used, "%s%s%s%s", used ? ", " : "", quote,
-				 scheme_name(i), quote);
+				 scheme_name(i, 0), quote);
 		if (used >= size)
 			return;
 	}
@@ -42,7 +42,8 @@ static void print_json(unsigned int index, const char *node, const char *version
 	char names[64];
 
 	schemes(info->schemes, names, sizeof(names), "\"");
-	printf("{\"device\": %u, \"node\": \"%s\", \"version\": \"%s\", \"simulator\": %s,\n"
+	printf("{\"device\": %u, \"node\": \"%s\", \"version\": \"%s\", \"simulator\": %s,"
+	       " \"direct\": %s,\n"
 	       " \"va_start\": %" PRIu64 ", \"va_end\": %" PRIu64 ", \"schemes\": [%s],\n"
 	       " \"num_engines\": %u, \"page_shift\": %u, \"leaf_shift\": %u,\n"
 	       " \"interval_order\": %u, \"interval_order_min\": %u, \"interval_order_max\": %u,\n"
@@ -52,6 +53,7 @@ static void print_json(unsigned int index, const char *node, const char *version
 	       " \"debug_minor\": %u, \"max_attrs\": %u, \"max_ranges\": %u}",
 	       index, node, version,
 	       info->flags & DRM_FAKEGPU_DEV_SIMULATOR ? "true" : "false",
+	       info->flags & DRM_FAKEGPU_DEV_DIRECT ? "true" : "false",
 	       (uint64_t)info->va_start, (uint64_t)info->va_end, names,
 	       info->num_engines, info->page_shift, info->leaf_shift,
 	       info->interval_order, info->interval_order_min, info->interval_order_max,
@@ -85,7 +87,10 @@ static void print_plain(unsigned int index, const char *node, const char *versio
 	       (uint64_t)info->va_start, (uint64_t)info->va_end);
 	printf("  %-18s %s and %s\n", "mirror leaves", human_size(1ULL << info->page_shift).s,
 	       human_size(1ULL << info->leaf_shift).s);
-	printf("  %-18s %s\n", "schemes", names);
+	printf("  %-18s %s; %s\n", "schemes", names,
+	       info->flags & DRM_FAKEGPU_DEV_DIRECT ?
+	       "callbacks can change intervals (slot-direct, vma-direct)" :
+	       "a worker changes intervals");
 	print_order("interval (slot)", info->interval_order, info->interval_order_min,
 		    info->interval_order_max);
 	print_order("fault window", info->window_order, info->window_order_min,

@@ -45,8 +45,9 @@ int run_option(struct run *run, int c, const char *help)
 
 	switch (c) {
 	case OPT_SCHEME:
-		if (fakegpu_scheme_parse(optarg, &run->scheme))
-			return usage("--scheme: '%s' is none of slot, vma, mm, fixed", optarg);
+		if (fakegpu_scheme_parse(optarg, &run->scheme, &run->vm_flags))
+			return usage("--scheme: '%s' is none of slot, vma, mm, fixed, slot-direct, vma-direct",
+				     optarg);
 		return -1;
 	case OPT_INTERVAL_ORDER:
 		if (!parse_number("--interval-order", optarg, 12, 63, &value))
@@ -72,10 +73,13 @@ static int refuse_orders(const struct run *run)
 {
 	const struct drm_fakegpu_dev_info *info = &run->info;
 
+	if ((run->vm_flags & DRM_FAKEGPU_VM_DIRECT) && !(info->flags & DRM_FAKEGPU_DEV_DIRECT))
+		return fail("--scheme: this kernel can't change intervals in callbacks;"
+			    " boot one with the series, as KERNEL=series");
 	if ((run->scheme == DRM_FAKEGPU_SCHEME_MM || run->scheme == DRM_FAKEGPU_SCHEME_FIXED) &&
 	    run->interval_order)
 		return fail("--interval-order means nothing with --scheme %s: leave it out",
-			    scheme_name(run->scheme));
+			    scheme_name(run->scheme, run->vm_flags));
 	if (run->interval_order && (run->interval_order < info->interval_order_min ||
 				    run->interval_order > info->interval_order_max))
 		return fail("--interval-order: this device takes %u to %u",
@@ -105,8 +109,8 @@ int run_open(struct run *run)
 	}
 	if (refuse_orders(run))
 		goto err_close;
-	ret = fakegpu_vm_create(run->fd, 0, run->scheme, run->interval_order, run->window_order,
-				&run->vm);
+	ret = fakegpu_vm_create(run->fd, run->vm_flags, run->scheme, run->interval_order,
+				run->window_order, &run->vm);
 	if (ret) {
 		fail("can't create a VM: %s", strerror(-ret));
 		goto err_close;

@@ -10,6 +10,7 @@
 struct run {
 	/* From the options. */
 	uint32_t scheme;
+	uint32_t vm_flags;
 	uint32_t interval_order;
 	uint32_t window_order;
 	uint64_t seed;
@@ -37,7 +38,9 @@ int run_tour(struct run *run, int argc, char **argv);
 	"      --scheme S           slot: intervals are aligned slots (default);\n"	\
 	"                           vma: what of a VMA lies in such a slot;\n"	\
 	"                           mm: one interval over the address space;\n"	\
-	"                           fixed: likewise, registered at the start\n"	\
+	"                           fixed: likewise, registered at the start;\n"	\
+	"                           slot-direct, vma-direct: intervals are changed in the\n" \
+	"                           callbacks, not by a worker, if the kernel can do it\n" \
 	"      --interval-order N   slots of 2^N bytes (default: the device's)\n"	\
 	"      --window-order N     fault windows of 2^N bytes (default: the device's)\n" \
 	"      --seed N             start of the random numbers (default: a new one)\n" \

@@ -714,7 +714,7 @@ static int tour(struct tour *t)
 		plain_pointers, show_mirror, unmap_parts, read_rest, access_hole, refill_hole,
 		verify,
 	};
-	const char *scheme = scheme_name(t->run->scheme);
+	const char *scheme = scheme_name(t->run->scheme, t->run->vm_flags);
 	bool good = true;
 	size_t i;
 

@@ -95,7 +95,7 @@ int device_open(void);
 /* Say why a debugfs file can't be read and what to do about it; returns FAILED. */
 int debugfs_fail(const char *what, int err);
 
-const char *scheme_name(uint32_t scheme);
+const char *scheme_name(uint32_t scheme, uint32_t vm_flags);
 const char *access_name(uint32_t access);
 
 /* ------------------------------------------------------------------ words */

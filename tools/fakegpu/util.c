@@ -196,9 +196,9 @@ int debugfs_fail(const char *what, int err)
 	return fail("%s: %s", what, strerror(-err));
 }
 
-const char *scheme_name(uint32_t scheme)
+const char *scheme_name(uint32_t scheme, uint32_t vm_flags)
 {
-	return fakegpu_scheme_name(scheme) ?: "?";
+	return fakegpu_scheme_name(scheme, vm_flags) ?: "?";
 }
 
 const char *access_name(uint32_t access)

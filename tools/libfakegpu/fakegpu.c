@@ -230,28 +230,41 @@ int fakegpu_dev_info(int fd, struct drm_fakegpu_dev_info *info)
 
 /* -------------------------------------------------------------------- VMs */
 
-static const char *const schemes[] = {
-	[DRM_FAKEGPU_SCHEME_SLOT] = "slot",
-	[DRM_FAKEGPU_SCHEME_MM] = "mm",
-	[DRM_FAKEGPU_SCHEME_VMA] = "vma",
-	[DRM_FAKEGPU_SCHEME_FIXED] = "fixed",
+static const struct {
+	const char *name;
+	uint32_t scheme;
+	uint32_t vm_flags;
+} schemes[] = {
+	{ "slot", DRM_FAKEGPU_SCHEME_SLOT, 0 },
+	{ "vma", DRM_FAKEGPU_SCHEME_VMA, 0 },
+	{ "mm", DRM_FAKEGPU_SCHEME_MM, 0 },
+	{ "fixed", DRM_FAKEGPU_SCHEME_FIXED, 0 },
+	{ "slot-direct", DRM_FAKEGPU_SCHEME_SLOT, DRM_FAKEGPU_VM_DIRECT },
+	{ "vma-direct", DRM_FAKEGPU_SCHEME_VMA, DRM_FAKEGPU_VM_DIRECT },
 };
 
 #define NR_SCHEMES	(sizeof(schemes) / sizeof(schemes[0]))
 
-const char *fakegpu_scheme_name(uint32_t scheme)
+const char *fakegpu_scheme_name(uint32_t scheme, uint32_t vm_flags)
 {
-	return scheme < NR_SCHEMES ? schemes[scheme] : NULL;
+	uint32_t i;
+
+	for (i = 0; i < NR_SCHEMES; i++)
+		if (schemes[i].scheme == scheme &&
+		    schemes[i].vm_flags == (vm_flags & DRM_FAKEGPU_VM_DIRECT))
+			return schemes[i].name;
+	return NULL;
 }
 
-int fakegpu_scheme_parse(const char *name, uint32_t *scheme)
+int fakegpu_scheme_parse(const char *name, uint32_t *scheme, uint32_t *vm_flags)
 {
 	uint32_t i;
 
 	for (i = 0; i < NR_SCHEMES; i++) {
-		if (strcmp(name, schemes[i]))
+		if (strcmp(name, schemes[i].name))
 			continue;
-		*scheme = i;
+		*scheme = schemes[i].scheme;
+		*vm_flags = (*vm_flags & ~DRM_FAKEGPU_VM_DIRECT) | schemes[i].vm_flags;
 		return 0;
 	}
 	return -EINVAL;

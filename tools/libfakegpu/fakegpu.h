@@ -70,19 +70,21 @@ int fakegpu_vm_destroy(int fd, uint32_t vm_id);
 /**
  * fakegpu_scheme_name - name of a scheme, as debugfs has it
  * @scheme: DRM_FAKEGPU_SCHEME_xxx
+ * @vm_flags: of the VM, of which DRM_FAKEGPU_VM_DIRECT is a part of the name
  *
  * Return: the name, or NULL if there is no such scheme.
  */
-const char *fakegpu_scheme_name(uint32_t scheme);
+const char *fakegpu_scheme_name(uint32_t scheme, uint32_t vm_flags);
 
 /**
  * fakegpu_scheme_parse - the scheme of a name
  * @name: what fakegpu_scheme_name() returns
  * @scheme: receives DRM_FAKEGPU_SCHEME_xxx
+ * @vm_flags: has DRM_FAKEGPU_VM_DIRECT set or cleared
  *
  * Return: 0, or -EINVAL if there is no such scheme.
  */
-int fakegpu_scheme_parse(const char *name, uint32_t *scheme);
+int fakegpu_scheme_parse(const char *name, uint32_t *scheme, uint32_t *vm_flags);
 
 /**
  * fakegpu_range_register - let the device access a range (scheme fixed)

@@ -24,4 +24,39 @@
 #define FAKEGPU_DRIVER_DATE
 #endif
 
+/*
+ * What patches/v6.12 adds to interval notifiers. Without it VM_DIRECT is refused,
+ * and none of these is called.
+ */
+#ifdef FAKEGPU_HAVE_DIRECT
+#define FAKEGPU_CAN_DIRECT	true
+#else
+#define FAKEGPU_CAN_DIRECT	false
+
+#include <linux/mmu_notifier.h>
+
+static inline int mmu_interval_notifier_update(struct mmu_interval_notifier *interval_sub,
+					       unsigned long start, unsigned long length)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int mmu_interval_notifier_split(struct mmu_interval_notifier *interval_sub,
+					      unsigned long cur_seq, unsigned long start,
+					      unsigned long length,
+					      struct mmu_interval_notifier *new_sub)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void
+mmu_interval_notifier_remove_deferred(struct mmu_interval_notifier *interval_sub)
+{
+}
+
+static inline void mmu_interval_notifier_synchronize(struct mm_struct *mm)
+{
+}
+#endif
+
 #endif /* _FAKEGPU_COMPAT_H_ */

@@ -24,11 +24,11 @@ static const char *scheme_name(const struct fakegpu_intervals *intervals)
 	case DRM_FAKEGPU_SCHEME_MM:
 		return "mm";
 	case DRM_FAKEGPU_SCHEME_VMA:
-		return "vma";
+		return intervals->direct ? "vma-direct" : "vma";
 	case DRM_FAKEGPU_SCHEME_FIXED:
 		return "fixed";
 	default:
-		return "slot";
+		return intervals->direct ? "slot-direct" : "slot";
 	}
 }
 

@@ -37,7 +37,8 @@
  *  1.0 - the first one
  *  1.1 - VM_ADVISE and VM_QUERY_ATTRS, VM_SCRATCH
  *  1.2 - scheme vma
- *  1.3 - vm_get_state.retries_false; scheme fixed: RANGE_REGISTER and RANGE_UNREGISTER
+ *  1.3 - VM_DIRECT; scheme fixed: RANGE_REGISTER and RANGE_UNREGISTER;
+ *        vm_get_state.retries_false
  */
 #define DRIVER_MAJOR	1
 #define DRIVER_MINOR	3

@@ -22,6 +22,10 @@
  * between finds no interval and registers a new one; that the old one is still
  * being removed doesn't matter, as callbacks clear by address.
  *
+ * With the kernel's series (VM_DIRECT) the callback has it removed by
+ * mmu_interval_notifier_remove_deferred() instead, and the notifier's release()
+ * frees it.
+ *
  * An interval with a service between get and put is not killed: so a storm of
  * invalidations doesn't make each service register an interval of its own.
  *
@@ -40,6 +44,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "fakegpu_compat.h"
 #include "fakegpu_interval.h"
 #include "fakegpu_race.h"
 #include "fakegpu_scheme_vma.h"
@@ -51,7 +56,7 @@ module_param_unsafe(broken_clear, bool, 0600);
 MODULE_PARM_DESC(broken_clear,
 		 "Leave the last page of each clear in the mirror, so that the oracle can be seen to fail (default: false)");
 
-/* Out of the index, and to the worker: once. */
+/* Out of the index, and removed by the worker or the core: once. */
 static void interval_kill(struct fakegpu_interval *interval)
 {
 	struct fakegpu_intervals *intervals = interval->owner;
@@ -66,6 +71,8 @@ static void interval_kill(struct fakegpu_interval *interval)
 	list_add_tail(&interval->link, &intervals->dead);
 	fakegpu_stats_inc(intervals->stats, intervals_removed);
 	trace_fakegpu_interval_dead(interval);
+	if (intervals->direct)
+		mmu_interval_notifier_remove_deferred(&interval->notifier);
 }
 
 /* Do intervals come with device faults and go with the last entry? */
@@ -89,7 +96,8 @@ static void interval_kill_if_empty(struct fakegpu_interval *interval)
 		return;
 
 	interval_kill(interval);
-	queue_work(intervals->wq, &intervals->work);
+	if (!intervals->direct)
+		queue_work(intervals->wq, &intervals->work);
 }
 
 static void record_event(struct fakegpu_interval *interval, const struct mmu_notifier_range *range,
@@ -165,7 +173,7 @@ static void clear_range(struct fakegpu_intervals *intervals, struct fakegpu_mirr
  * when the tree of notifiers was locked, and gets no callback of its own then.
  */
 static void heed_cleared(struct fakegpu_intervals *intervals, unsigned long start,
-			 unsigned long last, bool unmapped)
+			 unsigned long last, bool unmapped, unsigned long cur_seq)
 {
 	struct interval_tree_node *node;
 
@@ -177,7 +185,7 @@ static void heed_cleared(struct fakegpu_intervals *intervals, unsigned long star
 		const unsigned long interval_last = node->last;
 
 		if (unmapped && intervals->scheme == DRM_FAKEGPU_SCHEME_VMA)
-			fakegpu_vma_unmapped(interval, start, last);
+			fakegpu_vma_unmapped(interval, start, last, cur_seq);
 		interval_kill_if_empty(interval);
 		if (interval_last >= last)
 			break;
@@ -234,7 +242,7 @@ static bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 	record_event(interval, range, time, clear.pages);
 	trace_fakegpu_invalidate(interval, range, clear.pages);
 
-	heed_cleared(intervals, start, last, range->event == MMU_NOTIFY_UNMAP);
+	heed_cleared(intervals, start, last, range->event == MMU_NOTIFY_UNMAP, cur_seq);
 	write_unlock(&mirror->lock);
 	return true;
 }
@@ -243,12 +251,39 @@ static const struct mmu_interval_notifier_ops interval_ops = {
 	.invalidate = fakegpu_interval_invalidate,
 };
 
+#ifdef FAKEGPU_HAVE_DIRECT
+/* From the core's worker: no callback comes any more, and no service uses it. */
+static void interval_release(struct mmu_interval_notifier *notifier)
+{
+	struct fakegpu_interval *interval =
+		container_of(notifier, struct fakegpu_interval, notifier);
+	struct fakegpu_intervals *intervals = interval->owner;
+
+	write_lock(&intervals->mirror->lock);
+	list_del(&interval->link);
+	intervals->pending--;
+	write_unlock(&intervals->mirror->lock);
+	trace_fakegpu_interval_remove(interval);
+	kfree(interval);
+}
+
+static const struct mmu_interval_notifier_ops direct_ops = {
+	.invalidate = fakegpu_interval_invalidate,
+	.release = interval_release,
+};
+#else
+#define direct_ops	interval_ops
+#endif
+
 /* Sleeps until a running callback of the interval is over; no lock is held. */
 static void intervals_remove_dead(struct fakegpu_intervals *intervals)
 {
 	struct fakegpu_interval *interval, *next;
 	u64 removed = 0;
 	LIST_HEAD(dead);
+
+	if (intervals->direct)
+		return;
 
 	write_lock(&intervals->mirror->lock);
 	list_splice_init(&intervals->dead, &dead);
@@ -266,6 +301,38 @@ static void intervals_remove_dead(struct fakegpu_intervals *intervals)
 	write_unlock(&intervals->mirror->lock);
 }
 
+/* Have spare intervals for callbacks, which can't allocate (I4). */
+static void intervals_add_spares(struct fakegpu_intervals *intervals)
+{
+	struct fakegpu_interval *spare;
+	bool wanted = intervals->direct && intervals->scheme == DRM_FAKEGPU_SCHEME_VMA;
+
+	while (wanted) {
+		spare = fakegpu_interval_alloc();
+		if (!spare)
+			return;
+		write_lock(&intervals->mirror->lock);
+		wanted = intervals->nr_spares < FAKEGPU_SPARES;
+		if (wanted) {
+			list_add(&spare->link, &intervals->spares);
+			intervals->nr_spares++;
+		}
+		write_unlock(&intervals->mirror->lock);
+		if (!wanted)
+			kfree(spare);
+	}
+}
+
+static void intervals_free_spares(struct fakegpu_intervals *intervals)
+{
+	struct fakegpu_interval *spare, *next;
+
+	list_for_each_entry_safe(spare, next, &intervals->spares, link)
+		kfree(spare);
+	INIT_LIST_HEAD(&intervals->spares);
+	intervals->nr_spares = 0;
+}
+
 static void intervals_work(struct work_struct *work)
 {
 	struct fakegpu_intervals *intervals = container_of(work, struct fakegpu_intervals, work);
@@ -273,6 +340,7 @@ static void intervals_work(struct work_struct *work)
 
 	fakegpu_race_hold(intervals->race, FAKEGPU_RACE_HOLD_REMOVE, 0, ULONG_MAX);
 	intervals_remove_dead(intervals);
+	intervals_add_spares(intervals);
 
 	read_lock(&intervals->mirror->lock);
 	refill = fakegpu_mirror_wants_refill(intervals->mirror);
@@ -311,6 +379,7 @@ static void prime_lockdep(struct fakegpu_mirror *mirror)
  * @scheme: one of &enum drm_fakegpu_scheme
  * @order: log2 of a slot's size in bytes, from FAKEGPU_INTERVAL_ORDER_MIN to
  *	FAKEGPU_INTERVAL_ORDER_MAX; ignored with DRM_FAKEGPU_SCHEME_MM
+ * @direct: callbacks change and remove notifiers themselves (needs the kernel's series)
  *
  * The first registration in an mm takes all its locks: it is done here, and
  * not by the first device fault.
@@ -320,8 +389,10 @@ static void prime_lockdep(struct fakegpu_mirror *mirror)
 int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_mirror *mirror,
 			   struct mm_struct *mm, struct fakegpu_stats *stats,
 			   struct workqueue_struct *wq, struct work_struct *restore_work,
-			   u32 scheme, u32 order)
+			   u32 scheme, u32 order, bool direct)
 {
+	int ret;
+
 	intervals->mirror = mirror;
 	intervals->mm = mm;
 	intervals->stats = stats;
@@ -329,6 +400,8 @@ int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_m
 	intervals->restore_work = restore_work;
 	intervals->scheme = scheme;
 	intervals->order = order;
+	intervals->direct = direct;
+	INIT_LIST_HEAD(&intervals->spares);
 	xa_init_flags(&intervals->ranges, XA_FLAGS_ALLOC1);
 	intervals->index = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&intervals->dead);
@@ -336,7 +409,12 @@ int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_m
 	INIT_WORK(&intervals->work, intervals_work);
 	INIT_WORK(&intervals->settle_work, settle_work);
 	prime_lockdep(mirror);
-	return mmu_notifier_register(NULL, mm);
+	intervals_add_spares(intervals);
+
+	ret = mmu_notifier_register(NULL, mm);
+	if (ret)
+		intervals_free_spares(intervals);
+	return ret;
 }
 
 /**
@@ -366,10 +444,14 @@ void fakegpu_intervals_fini(struct fakegpu_intervals *intervals)
 	}
 	write_unlock(&intervals->mirror->lock);
 
+	/* Waits for the calls of interval_release(). */
+	if (intervals->direct)
+		mmu_interval_notifier_synchronize(intervals->mm);
 	intervals_remove_dead(intervals);
 	/* No callback is left to queue it again. */
 	cancel_work_sync(&intervals->work);
 	intervals_remove_dead(intervals);
+	intervals_free_spares(intervals);
 	/* Of ranges that nobody has unregistered only the ids are left. */
 	xa_destroy(&intervals->ranges);
 	WARN_ON(intervals->pending || intervals->live);
@@ -483,7 +565,8 @@ int fakegpu_interval_register_locked(struct fakegpu_intervals *intervals,
 	interval->reach_last = last;
 
 	return mmu_interval_notifier_insert_locked(&interval->notifier, intervals->mm, start,
-						   last - start + 1, &interval_ops);
+						   last - start + 1,
+						   intervals->direct ? &direct_ops : &interval_ops);
 }
 
 /* Into the index: from now on it can be found, and can go. */
@@ -529,7 +612,8 @@ void fakegpu_interval_gone(struct fakegpu_interval *interval)
 	if (interval->users)
 		return;
 	interval_kill(interval);
-	queue_work(intervals->wq, &intervals->work);
+	if (!intervals->direct)
+		queue_work(intervals->wq, &intervals->work);
 }
 
 /**
@@ -562,6 +646,12 @@ struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *i
 	interval = *newp;
 	interval->users = 1;
 	ret = scheme_bounds(intervals, addr, &start, &last);
+	if (!ret && intervals->direct && intervals->scheme == DRM_FAKEGPU_SCHEME_VMA) {
+		struct fakegpu_interval *grown = fakegpu_vma_grow(intervals, start, last);
+
+		if (grown)
+			return grown;
+	}
 	if (!ret && fakegpu_race_fail(intervals->race, FAKEGPU_RACE_FAIL_INSERT, addr, addr))
 		ret = -ENOMEM;
 	if (!ret)
@@ -574,17 +664,9 @@ struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *i
 	return interval;
 }
 
-/**
- * fakegpu_interval_trim - make an interval cover less
- * @interval: the interval, live
- * @start: first address of what is left
- * @last: its last address (inclusive)
- *
- * Called under the mirror lock, held for write; there are no mirror entries in
- * what comes off. A service that was about to commit there starts again.
- */
-void fakegpu_interval_trim(struct fakegpu_interval *interval, unsigned long start,
-			   unsigned long last)
+/* In the index, a live interval covers another range. */
+static void interval_resize(struct fakegpu_interval *interval, unsigned long start,
+			    unsigned long last)
 {
 	struct fakegpu_intervals *intervals = interval->owner;
 
@@ -594,6 +676,105 @@ void fakegpu_interval_trim(struct fakegpu_interval *interval, unsigned long star
 	WRITE_ONCE(interval->node.start, start);
 	WRITE_ONCE(interval->node.last, last);
 	interval_tree_insert(&interval->node, &intervals->index);
+}
+
+/**
+ * fakegpu_interval_trim - make an interval cover less
+ * @interval: the interval, live
+ * @start: first address of what is left
+ * @last: its last address (inclusive)
+ *
+ * Called under the mirror lock, held for write; there are no mirror entries in
+ * what comes off. A service that was about to commit there starts again. With a
+ * direct VM the notifier follows at the end of the invalidation; else it stays
+ * as it is, and the interval has to be replaced.
+ */
+void fakegpu_interval_trim(struct fakegpu_interval *interval, unsigned long start,
+			   unsigned long last)
+{
+	interval_resize(interval, start, last);
+	if (!interval->owner->direct ||
+	    WARN_ON(mmu_interval_notifier_update(&interval->notifier, start, last - start + 1)))
+		fakegpu_interval_unsettle(interval);
+}
+
+/**
+ * fakegpu_interval_split - make two intervals of one, with a hole
+ * @interval: the interval, live, of a direct VM
+ * @cur_seq: of the callback that this is called from
+ * @start: first address of the hole
+ * @last: its last address (inclusive); there is something at each end
+ *
+ * Called under the mirror lock, held for write.
+ *
+ * Return: false if there is no spare interval; then nothing has changed.
+ */
+bool fakegpu_interval_split(struct fakegpu_interval *interval, unsigned long cur_seq,
+			    unsigned long start, unsigned long last)
+{
+	struct fakegpu_intervals *intervals = interval->owner;
+	struct fakegpu_interval *right;
+
+	lockdep_assert_held_write(&intervals->mirror->lock);
+
+	queue_work(intervals->wq, &intervals->work);
+	right = list_first_entry_or_null(&intervals->spares, struct fakegpu_interval, link);
+	if (!right)
+		return false;
+	right->owner = intervals;
+	right->node.start = last + 1;
+	right->node.last = fakegpu_interval_last(interval);
+	right->reach_start = right->node.start;
+	right->reach_last = right->node.last;
+	if (WARN_ON(mmu_interval_notifier_split(&interval->notifier, cur_seq, start,
+						last - start + 1, &right->notifier)))
+		return false;
+	list_del(&right->link);
+	intervals->nr_spares--;
+	interval_resize(interval, fakegpu_interval_start(interval), start - 1);
+	interval_publish(right);
+	/* What an earlier callback had no spare interval for may lie in either. */
+	if (interval->unsettled)
+		fakegpu_interval_unsettle(right);
+	interval_kill_if_empty(right);
+	return true;
+}
+
+/**
+ * fakegpu_interval_grow - have an interval cover more
+ * @intervals: the intervals, of a direct VM
+ * @at: an address that an interval covers
+ * @start: first address of what is to be covered, too
+ * @last: its last address (inclusive); it is next to what the interval covers
+ *
+ * The caller holds mmap_lock for write. Services of the interval start again.
+ *
+ * Return: the interval, to be released by fakegpu_interval_put(); NULL if there is
+ * none by now.
+ */
+struct fakegpu_interval *fakegpu_interval_grow(struct fakegpu_intervals *intervals,
+					       unsigned long at, unsigned long start,
+					       unsigned long last)
+{
+	struct fakegpu_interval *interval;
+
+	write_lock(&intervals->mirror->lock);
+	interval = interval_get_locked(intervals, at);
+	if (interval) {
+		start = min(start, fakegpu_interval_start(interval));
+		last = max(last, fakegpu_interval_last(interval));
+		/* Callbacks may come for all of it as soon as the core knows. */
+		WRITE_ONCE(interval->reach_start, min(interval->reach_start, start));
+		WRITE_ONCE(interval->reach_last, max(interval->reach_last, last));
+		if (mmu_interval_notifier_update(&interval->notifier, start, last - start + 1)) {
+			interval->users--;
+			interval = NULL;
+		} else {
+			interval_resize(interval, start, last);
+		}
+	}
+	write_unlock(&intervals->mirror->lock);
+	return interval;
 }
 
 /**
@@ -669,7 +850,8 @@ bool fakegpu_interval_replace(struct fakegpu_interval *interval, struct list_hea
 		/* What it is for may have gone again. */
 		interval_kill_if_empty(part);
 	}
-	queue_work(interval->owner->wq, &interval->owner->work);
+	if (!interval->owner->direct)
+		queue_work(interval->owner->wq, &interval->owner->work);
 	return true;
 }
 

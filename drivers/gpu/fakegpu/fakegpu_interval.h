@@ -18,6 +18,7 @@
 #define FAKEGPU_INTERVAL_ORDER_MAX	(FAKEGPU_LEAF_SHIFT + 2 * FAKEGPU_LEVEL_BITS)
 #define FAKEGPU_EVENTS			64
 #define FAKEGPU_RESTORES		64
+#define FAKEGPU_SPARES			8
 
 struct fakegpu_intervals;
 struct fakegpu_race;
@@ -112,6 +113,8 @@ struct fakegpu_intervals {
 	u32 scheme;
 	/** @order: log2 of a slot's size in bytes, schemes slot and vma; immutable. */
 	u32 order;
+	/** @direct: callbacks change and remove notifiers themselves; immutable. */
+	bool direct;
 	/** @index: live intervals by address; mirror lock. */
 	struct rb_root_cached index;
 	/** @live: how many are in @index; mirror lock. */
@@ -126,6 +129,10 @@ struct fakegpu_intervals {
 	struct list_head unsettled;
 	/** @settle_work: replaces unsettled intervals (scheme vma). */
 	struct work_struct settle_work;
+	/** @spares: intervals for callbacks that split one (direct); mirror lock. */
+	struct list_head spares;
+	/** @nr_spares: how many; mirror lock. */
+	unsigned int nr_spares;
 	/** @ranges: intervals by the ids that user space knows (scheme fixed). */
 	struct xarray ranges;
 	/** @closing: nothing is to be replaced any more; mirror lock. */
@@ -156,7 +163,7 @@ static inline unsigned long fakegpu_interval_last(const struct fakegpu_interval 
 int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_mirror *mirror,
 			   struct mm_struct *mm, struct fakegpu_stats *stats,
 			   struct workqueue_struct *wq, struct work_struct *restore_work,
-			   u32 scheme, u32 order);
+			   u32 scheme, u32 order, bool direct);
 void fakegpu_intervals_fini(struct fakegpu_intervals *intervals);
 
 struct fakegpu_interval *fakegpu_interval_alloc(void);
@@ -176,6 +183,11 @@ int fakegpu_interval_register_locked(struct fakegpu_intervals *intervals,
 				     unsigned long last);
 void fakegpu_interval_trim(struct fakegpu_interval *interval, unsigned long start,
 			   unsigned long last);
+bool fakegpu_interval_split(struct fakegpu_interval *interval, unsigned long cur_seq,
+			    unsigned long start, unsigned long last);
+struct fakegpu_interval *fakegpu_interval_grow(struct fakegpu_intervals *intervals,
+					       unsigned long at, unsigned long start,
+					       unsigned long last);
 void fakegpu_interval_unsettle(struct fakegpu_interval *interval);
 struct fakegpu_interval *fakegpu_interval_next_unsettled(struct fakegpu_intervals *intervals);
 bool fakegpu_interval_replace(struct fakegpu_interval *interval, struct list_head *parts);

@@ -12,6 +12,7 @@
 #include <drm/drm_ioctl.h>
 #include <drm/fakegpu_drm.h>
 
+#include "fakegpu_compat.h"
 #include "fakegpu_drv.h"
 #include "fakegpu_ioctl.h"
 #include "fakegpu_queue.h"
@@ -147,7 +148,8 @@ int fakegpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file 
 {
 	struct drm_fakegpu_dev_query *args = data;
 	struct drm_fakegpu_dev_info info = {
-		.flags = DRM_FAKEGPU_DEV_SIMULATOR,
+		.flags = DRM_FAKEGPU_DEV_SIMULATOR |
+			 (FAKEGPU_CAN_DIRECT ? DRM_FAKEGPU_DEV_DIRECT : 0),
 		.va_start = 0,
 		.va_end = current->mm->task_size,
 		.schemes = BIT(DRM_FAKEGPU_SCHEME_SLOT) | BIT(DRM_FAKEGPU_SCHEME_MM) |
@@ -194,8 +196,15 @@ static int check_vm_create(const struct drm_fakegpu_vm_create *args)
 
 	if (args->scheme > DRM_FAKEGPU_SCHEME_FIXED)
 		return -EOPNOTSUPP;
-	if ((args->flags & ~(DRM_FAKEGPU_VM_SHARED | DRM_FAKEGPU_VM_SCRATCH)) || args->pad)
+	if ((args->flags & ~(DRM_FAKEGPU_VM_SHARED | DRM_FAKEGPU_VM_SCRATCH |
+			     DRM_FAKEGPU_VM_DIRECT)) || args->pad)
 		return -EINVAL;
+	if (args->flags & DRM_FAKEGPU_VM_DIRECT) {
+		if (!slots)
+			return -EINVAL;
+		if (!FAKEGPU_CAN_DIRECT)
+			return -EOPNOTSUPP;
+	}
 	if (args->interval_order &&
 	    (!slots || args->interval_order < FAKEGPU_INTERVAL_ORDER_MIN ||
 	     args->interval_order > FAKEGPU_INTERVAL_ORDER_MAX))

@@ -22,6 +22,10 @@
  * the index. Both are registered by then, so each entry is covered all the time
  * (I1), stays, and costs no device fault.
  *
+ * With the kernel's series (VM_DIRECT) there is no need for a worker: the callback
+ * changes the notifier, or splits it with a spare one, and growth of the VMA makes
+ * its interval grow. The worker's way is taken where there is no spare one.
+ *
  * With a service at work in the old interval, or an entry where there is to be
  * no interval, it stays as it is until the next UNMAP or the end of the service.
  */
@@ -73,15 +77,43 @@ int fakegpu_vma_bounds(struct fakegpu_intervals *intervals, unsigned long addr,
 }
 
 /**
+ * fakegpu_vma_grow - cover what a VMA has grown by
+ * @intervals: the intervals, of a direct VM
+ * @start: first address, from fakegpu_vma_bounds()
+ * @last: last address (inclusive), likewise
+ *
+ * The caller holds mmap_lock for write.
+ *
+ * Return: the interval beside it, which now covers it, too; NULL if there is none
+ * of the same VMA in the same slot.
+ */
+struct fakegpu_interval *fakegpu_vma_grow(struct fakegpu_intervals *intervals,
+					  unsigned long start, unsigned long last)
+{
+	unsigned long mask = (1UL << intervals->order) - 1;
+	struct vm_area_struct *vma = vma_lookup(intervals->mm, start);
+	struct fakegpu_interval *grown = NULL;
+
+	mmap_assert_write_locked(intervals->mm);
+
+	if (start > max(start & ~mask, vma->vm_start))
+		grown = fakegpu_interval_grow(intervals, start - 1, start, last);
+	if (!grown && last < min(last | mask, vma->vm_end - 1))
+		grown = fakegpu_interval_grow(intervals, last + 1, start, last);
+	return grown;
+}
+
+/**
  * fakegpu_vma_unmapped - heed an UNMAP
  * @interval: a live interval that overlaps it
  * @from: first address of what is unmapped, and is cleared
  * @to: its last address (inclusive)
+ * @cur_seq: of the callback that this is called from
  *
  * Called under the mirror lock, held for write.
  */
 void fakegpu_vma_unmapped(struct fakegpu_interval *interval,
-			  unsigned long from, unsigned long to)
+			  unsigned long from, unsigned long to, unsigned long cur_seq)
 {
 	const unsigned long start = fakegpu_interval_start(interval);
 	const unsigned long last = fakegpu_interval_last(interval);
@@ -95,7 +127,8 @@ void fakegpu_vma_unmapped(struct fakegpu_interval *interval,
 		fakegpu_interval_trim(interval, to + 1, last);
 	else if (to >= last)
 		fakegpu_interval_trim(interval, start, from - 1);
-	fakegpu_interval_unsettle(interval);
+	else if (!interval->owner->direct || !fakegpu_interval_split(interval, cur_seq, from, to))
+		fakegpu_interval_unsettle(interval);
 }
 
 /* Register an interval for each VMA in [start, last] that has mirror entries. */

@@ -164,7 +164,7 @@ static bool allows(const struct pass *pass, const struct fakegpu_request *reques
 	return fakegpu_attr_allows(&pass->attr.value, request->write, request->atomic);
 }
 
-/* Note the attributes at pass->addr, and the time. Returns 0, or -EACCES if they forbid what is asked for. */
+/* Note attributes at pass->addr, and the time; -EACCES if they forbid what is asked for. */
 static int pass_attr(struct pass *pass)
 {
 	struct fakegpu_service *service = pass->service;

@@ -77,7 +77,8 @@ struct fakegpu_vm *fakegpu_vm_create(const struct fakegpu_vm_params *params)
 	vm->intervals.race = params->race;
 	ret = fakegpu_intervals_init(&vm->intervals, &vm->mirror, vm->mm, &vm->stats, params->wq,
 				     &vm->restore_work, params->scheme,
-				     params->interval_order);
+				     params->interval_order,
+				     params->flags & DRM_FAKEGPU_VM_DIRECT);
 	if (ret)
 		goto err_mirror;
 	fakegpu_attrs_init(&vm->attrs, &vm->mirror, vm->mm, &vm->stats, params->wq);
@@ -85,11 +86,13 @@ struct fakegpu_vm *fakegpu_vm_create(const struct fakegpu_vm_params *params)
 				  &vm->stats, params->wq, vm->va_end, vm->window_order,
 				  vm->timeout_ms);
 	if (ret)
-		goto err_mirror;
+		goto err_intervals;
 
 	mmgrab(vm->mm);
 	return vm;
 
+err_intervals:
+	fakegpu_intervals_fini(&vm->intervals);
 err_mirror:
 	fakegpu_mirror_fini(&vm->mirror);
 err_free:

@@ -149,6 +149,8 @@ struct drm_fakegpu_dev_query {
 
 /** DRM_FAKEGPU_DEV_SIMULATOR - In dev_info.flags: no hardware behind it; always set. */
 #define DRM_FAKEGPU_DEV_SIMULATOR	(1 << 0)
+/** DRM_FAKEGPU_DEV_DIRECT - In dev_info.flags: DRM_FAKEGPU_VM_DIRECT can be had; since 1.3 */
+#define DRM_FAKEGPU_DEV_DIRECT		(1 << 1)
 
 /**
  * struct drm_fakegpu_dev_info - Answer to DRM_FAKEGPU_DEV_QUERY_INFO
@@ -250,6 +252,15 @@ enum drm_fakegpu_scheme {
  * there by then. DRM_FAKEGPU_CMD_NOFAULT is stronger. Since 1.1.
  */
 #define DRM_FAKEGPU_VM_SCRATCH		(1 << 1)
+/**
+ * DRM_FAKEGPU_VM_DIRECT - In vm_create.flags: no worker for intervals
+ *
+ * The callbacks of invalidations remove, change and split intervals themselves,
+ * where without it a worker does that later. With DRM_FAKEGPU_SCHEME_SLOT and
+ * DRM_FAKEGPU_SCHEME_VMA, else EINVAL; EOPNOTSUPP unless the kernel has what it
+ * takes (DRM_FAKEGPU_DEV_DIRECT). Since 1.3.
+ */
+#define DRM_FAKEGPU_VM_DIRECT		(1 << 2)
 
 /**
  * struct drm_fakegpu_vm_create - Arguments of DRM_IOCTL_FAKEGPU_VM_CREATE
