@@ -339,8 +339,7 @@ TEST_F(attr, exit_before_close)
 	struct proc child;
 
 	if (proc_fork(&child)) {
-		CHILD_CHECK(!fakegpu_vm_create(gpu->fd, DRM_FAKEGPU_VM_SHARED, gpu->conf.scheme, 0,
-					       0, &shared.vm));
+		CHILD_CHECK(!gpu_vm_create(gpu->fd, DRM_FAKEGPU_VM_SHARED, &gpu->conf, &shared.vm));
 		CHILD_CHECK(!advise(&shared, p, SIZE, ACCESS, RO));
 		CHILD_CHECK(!advise(&shared, p + 4 * GPU_SZ_1G, SIZE, ATOMIC, NOATOMIC));
 		proc_send(&child, &shared.vm, sizeof(shared.vm));
@@ -370,7 +369,7 @@ TEST_F(attr, close_with_attrs)
 	uint8_t *p = gpu_map_anon(SIZE);
 	unsigned int i;
 
-	ASSERT_EQ(0, fakegpu_vm_create(gpu->fd, 0, gpu->conf.scheme, 0, 0, &other.vm));
+	ASSERT_EQ(0, gpu_vm_create(gpu->fd, 0, &gpu->conf, &other.vm));
 	for (i = 0; i < PAGES; i += 2)
 		EXPECT_ADVISE(&other, p + i * GPU_PAGE, GPU_PAGE, ACCESS, RO);
 	/* Each VM has its own. */

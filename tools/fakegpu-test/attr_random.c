@@ -210,7 +210,7 @@ static bool check_covers(struct gpu *gpu)
 	return a == nr_attrs;
 }
 
-/* Each entry of the mirror lies in a live interval; those have what they say, and something. */
+/* Each entry of the mirror lies in an interval; those have what they say, and something. */
 static bool check_intervals(struct gpu *gpu)
 {
 	static struct range intervals[MAX_RANGES], mirror[MAX_RANGES];
@@ -222,10 +222,11 @@ static bool check_intervals(struct gpu *gpu)
 	for (i = 0; i < nr_mirror; i++)
 		pages += (mirror[i].end - mirror[i].start) / GPU_PAGE;
 	for (i = 0; i < nr_intervals; i++) {
-		if (strcmp(intervals[i].state, "live"))
+		if (!strcmp(intervals[i].state, "dead"))
 			continue;
 		covered += intervals[i].pages;
-		if (!intervals[i].pages && !gpu_one_interval(gpu))
+		if (!intervals[i].pages && !strcmp(intervals[i].state, "live") &&
+		    !gpu_one_interval(gpu))
 			return false;
 	}
 	return pages == covered && pages == gpu_state(gpu).pages_small;

@@ -22,15 +22,7 @@
 
 FIXTURE(devpages) { struct gpu gpu; int other; uint8_t *buf; };
 
-FIXTURE_VARIANT(devpages) { struct gpu_conf conf; };
-
-FIXTURE_VARIANT_ADD(devpages, slot) { .conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT } };
-
-FIXTURE_VARIANT_ADD(devpages, slot21) {
-	.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .interval_order = 21 }
-};
-
-FIXTURE_VARIANT_ADD(devpages, mm) { .conf = { .scheme = DRM_FAKEGPU_SCHEME_MM } };
+GPU_VARIANTS(devpages, 0);
 
 #ifdef HMM_DMIRROR_MIGRATE_TO_DEV
 

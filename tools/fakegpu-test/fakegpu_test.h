@@ -462,22 +462,47 @@ bool gpu_more(unsigned int done, unsigned int max, int64_t begin);
 } while (0)
 
 /*
- * The usual fixture: struct gpu gpu, and the scheme as the variant. slot21 is
- * the slot scheme with intervals as small as the large leaf, so that a test
- * with a few MiB has to do with several of them.
+ * The variants of a fixture: the schemes, of VMs with @vm_flags. slot21 is the slot
+ * scheme with intervals as small as the large leaf, so that a test with a few MiB
+ * has to do with several of them. direct, which is scheme vma with the callbacks
+ * doing the work, is left out by the runner where the kernel can't do that.
  */
-#define GPU_FIXTURE(area) \
-	FIXTURE(area) { struct gpu gpu; }; \
+#define GPU_VARIANTS(area, vm_flags) \
 	FIXTURE_VARIANT(area) { struct gpu_conf conf; }; \
 	FIXTURE_VARIANT_ADD(area, slot) { \
-		.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT }, \
+		.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .flags = vm_flags }, \
 	}; \
 	FIXTURE_VARIANT_ADD(area, slot21) { \
-		.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .interval_order = 21 }, \
+		.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .interval_order = 21, \
+			  .flags = vm_flags }, \
 	}; \
 	FIXTURE_VARIANT_ADD(area, mm) { \
-		.conf = { .scheme = DRM_FAKEGPU_SCHEME_MM }, \
+		.conf = { .scheme = DRM_FAKEGPU_SCHEME_MM, .flags = vm_flags }, \
 	}; \
+	FIXTURE_VARIANT_ADD(area, vma) { \
+		.conf = { .scheme = DRM_FAKEGPU_SCHEME_VMA, .flags = vm_flags }, \
+	}; \
+	FIXTURE_VARIANT_ADD(area, fixed) { \
+		.conf = { .scheme = DRM_FAKEGPU_SCHEME_FIXED, .flags = vm_flags }, \
+	}; \
+	FIXTURE_VARIANT_ADD(area, direct) { \
+		.conf = { .scheme = DRM_FAKEGPU_SCHEME_VMA, \
+			  .flags = (vm_flags) | DRM_FAKEGPU_VM_DIRECT }, \
+	}; \
+	struct gpu_variants_end
+
+/* One variant more, for areas in which intervals become empty: scheme slot likewise. */
+#define GPU_VARIANT_DIRECTSLOT(area) \
+	FIXTURE_VARIANT_ADD(area, directslot) { \
+		.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .interval_order = 21, \
+			  .flags = DRM_FAKEGPU_VM_DIRECT }, \
+	}; \
+	struct gpu_variants_end
+
+/* The usual fixture: struct gpu gpu. */
+#define GPU_FIXTURE(area) \
+	FIXTURE(area) { struct gpu gpu; }; \
+	GPU_VARIANTS(area, 0); \
 	FIXTURE_SETUP(area) { GPU_SETUP(&self->gpu, &variant->conf); } \
 	FIXTURE_TEARDOWN(area) { GPU_TEARDOWN(&self->gpu); } \
 	struct gpu_fixture_end

@@ -151,16 +151,7 @@ static inline uint64_t inject_hits(struct gpu *gpu, const char *knob)
 
 #define INJECT_FIXTURE(area) \
 	FIXTURE(area) { struct gpu gpu; }; \
-	FIXTURE_VARIANT(area) { struct gpu_conf conf; }; \
-	FIXTURE_VARIANT_ADD(area, slot) { \
-		.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT }, \
-	}; \
-	FIXTURE_VARIANT_ADD(area, slot21) { \
-		.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .interval_order = 21 }, \
-	}; \
-	FIXTURE_VARIANT_ADD(area, mm) { \
-		.conf = { .scheme = DRM_FAKEGPU_SCHEME_MM }, \
-	}; \
+	GPU_VARIANTS(area, 0); \
 	FIXTURE_SETUP(area) { INJECT_SETUP(&self->gpu, &variant->conf); } \
 	FIXTURE_TEARDOWN(area) { INJECT_TEARDOWN(&self->gpu); } \
 	struct inject_fixture_end

@@ -455,16 +455,7 @@ static inline size_t sys_pageout(volatile void *addr, size_t size)
 /* As GPU_FIXTURE() with a struct sys_state that is restored at the end. */
 #define GPU_FIXTURE_SYS(area) \
 	FIXTURE(area) { struct sys_state sys; struct gpu gpu; }; \
-	FIXTURE_VARIANT(area) { struct gpu_conf conf; }; \
-	FIXTURE_VARIANT_ADD(area, slot) { \
-		.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT }, \
-	}; \
-	FIXTURE_VARIANT_ADD(area, slot21) { \
-		.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .interval_order = 21 }, \
-	}; \
-	FIXTURE_VARIANT_ADD(area, mm) { \
-		.conf = { .scheme = DRM_FAKEGPU_SCHEME_MM }, \
-	}; \
+	GPU_VARIANTS(area, 0); \
 	FIXTURE_SETUP(area) { GPU_SETUP(&self->gpu, &variant->conf); } \
 	FIXTURE_TEARDOWN(area) { \
 		GPU_TEARDOWN(&self->gpu); \

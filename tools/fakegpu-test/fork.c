@@ -267,8 +267,7 @@ TEST_F(fork, child_uses_inherited_file)
 		CHILD_CHECK(fakegpu_prefetch(gpu->fd, gpu->vm, 0, p, SIZE, NULL) == -EPERM);
 		CHILD_CHECK(fakegpu_vm_destroy(gpu->fd, gpu->vm) == -EPERM);
 
-		CHILD_CHECK(!fakegpu_vm_create(own.fd, 0, own.conf.scheme,
-					       own.conf.interval_order, 0, &own.vm));
+		CHILD_CHECK(!gpu_vm_create(own.fd, 0, &own.conf, &own.vm));
 		CHILD_CHECK(!fakegpu_queue_create(own.fd, own.vm, &own.queue));
 		CHILD_CHECK(!gpu_run(&own, &cmd, 1));
 		CHILD_CHECK(gpu_byte_diff(p, SIZE, 0) == SIZE);
@@ -383,8 +382,7 @@ TEST_F(fork, child_reads_after_parent_unmaps)
 	EXPECT_EQ(0, fakegpu_vm_destroy(gpu->fd, gpu->vm));
 	proc_say(&child, 'u');
 	EXPECT_EQ(0, proc_wait(&child));
-	ASSERT_EQ(0, fakegpu_vm_create(gpu->fd, 0, gpu->conf.scheme, gpu->conf.interval_order, 0,
-				       &gpu->vm));
+	ASSERT_EQ(0, gpu_vm_create(gpu->fd, 0, &gpu->conf, &gpu->vm));
 	ASSERT_EQ(0, fakegpu_queue_create(gpu->fd, gpu->vm, &gpu->queue));
 }
 
@@ -413,8 +411,7 @@ TEST_F(fork, child_outlives_opener)
 		child_gpu(&own, &shared);
 		CHILD_CHECK(!gpu_run(&own, &cmd, 1));
 		/* A second one of the same file, which isn't shared. */
-		CHILD_CHECK(!fakegpu_vm_create(own.fd, 0, shared.scheme, shared.interval_order, 0,
-					       &vm));
+		CHILD_CHECK(!gpu_vm_create(own.fd, 0, &shared, &vm));
 		CHILD_CHECK(!fakegpu_queue_create(own.fd, vm, &queue));
 		CHILD_CHECK(!fakegpu_run(own.fd, queue, &cmd, 1));
 		pid = fork();
@@ -437,8 +434,7 @@ TEST_F(fork, child_outlives_opener)
 		CHILD_CHECK(gpu_byte_diff(p, SIZE, 0x22) == SIZE);
 
 		/* A VM of its own on the same file acts on its own memory. */
-		CHILD_CHECK(!fakegpu_vm_create(own.fd, 0, shared.scheme, shared.interval_order, 0,
-					       &own.vm));
+		CHILD_CHECK(!gpu_vm_create(own.fd, 0, &shared, &own.vm));
 		CHILD_CHECK(!fakegpu_queue_create(own.fd, own.vm, &own.queue));
 		cmd = fakegpu_fill(p, SIZE, 0x3333333333333333);
 		CHILD_CHECK(!gpu_run(&own, &cmd, 1));

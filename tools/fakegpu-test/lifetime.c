@@ -22,6 +22,7 @@
 #define NEVER		1000
 
 GPU_FIXTURE(lifetime);
+GPU_VARIANT_DIRECTSLOT(lifetime);
 
 /*
  * Fork a child that starts when the gauges have been taken. fork() takes the
@@ -809,8 +810,7 @@ TEST_F(lifetime, signal_prefetch)
 	for (i = 0; i < 30; i++) {
 		uint32_t vm, queue;
 
-		ASSERT_EQ(0, fakegpu_vm_create(gpu->fd, 0, gpu->conf.scheme,
-					       gpu->conf.interval_order, 0, &vm));
+		ASSERT_EQ(0, gpu_vm_create(gpu->fd, 0, &gpu->conf, &vm));
 		ASSERT_EQ(0, fakegpu_queue_create(gpu->fd, vm, &queue));
 		ASSERT_EQ(0, fakegpu_queue_destroy(gpu->fd, queue));
 		ASSERT_EQ(0, fakegpu_vm_destroy(gpu->fd, vm));

@@ -11,6 +11,7 @@
 #define FOREIGN		0x5a
 
 GPU_FIXTURE(munmap_busy);
+GPU_VARIANT_DIRECTSLOT(munmap_busy);
 
 /*
  * A job that reads or writes [p, p + SIZE) again and again, then waits for

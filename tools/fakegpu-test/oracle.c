@@ -16,21 +16,7 @@ FIXTURE(oracle) {
 	bool writable;
 };
 
-FIXTURE_VARIANT(oracle) {
-	struct gpu_conf conf;
-};
-
-FIXTURE_VARIANT_ADD(oracle, slot) {
-	.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT },
-};
-
-FIXTURE_VARIANT_ADD(oracle, slot21) {
-	.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .interval_order = 21 },
-};
-
-FIXTURE_VARIANT_ADD(oracle, mm) {
-	.conf = { .scheme = DRM_FAKEGPU_SCHEME_MM },
-};
+GPU_VARIANTS(oracle, 0);
 
 static bool set_broken(bool on)
 {

@@ -10,22 +10,7 @@ FIXTURE(scratch) {
 	struct gpu gpu;
 };
 
-FIXTURE_VARIANT(scratch) {
-	struct gpu_conf conf;
-};
-
-FIXTURE_VARIANT_ADD(scratch, slot) {
-	.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .flags = DRM_FAKEGPU_VM_SCRATCH },
-};
-
-FIXTURE_VARIANT_ADD(scratch, slot21) {
-	.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .interval_order = 21,
-		  .flags = DRM_FAKEGPU_VM_SCRATCH },
-};
-
-FIXTURE_VARIANT_ADD(scratch, mm) {
-	.conf = { .scheme = DRM_FAKEGPU_SCHEME_MM, .flags = DRM_FAKEGPU_VM_SCRATCH },
-};
+GPU_VARIANTS(scratch, DRM_FAKEGPU_VM_SCRATCH);
 
 FIXTURE_SETUP(scratch)
 {
@@ -356,9 +341,8 @@ TEST_F(scratch, dead_mm)
 	struct proc child;
 
 	if (proc_fork(&child)) {
-		CHILD_CHECK(!fakegpu_vm_create(gpu->fd,
-					       DRM_FAKEGPU_VM_SHARED | DRM_FAKEGPU_VM_SCRATCH,
-					       gpu->conf.scheme, 0, 0, &shared.vm));
+		CHILD_CHECK(!gpu_vm_create(gpu->fd, DRM_FAKEGPU_VM_SHARED | DRM_FAKEGPU_VM_SCRATCH,
+					   &gpu->conf, &shared.vm));
 		proc_send(&child, &shared.vm, sizeof(shared.vm));
 		_exit(0);
 	}

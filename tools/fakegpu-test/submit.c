@@ -553,8 +553,7 @@ TEST_F(submit, close_while_running)
 		fault = fakegpu_fill(cold, 4 * GPU_SZ_2M, i);
 		other.fd = fakegpu_open(0);
 		ASSERT_LE(0, other.fd);
-		ASSERT_EQ(0, fakegpu_vm_create(other.fd, 0, gpu->conf.scheme,
-					       gpu->conf.interval_order, 0, &other.vm));
+		ASSERT_EQ(0, gpu_vm_create(other.fd, 0, &gpu->conf, &other.vm));
 		EXPECT_EQ(0, fakegpu_submit(other.fd, gpu_queue(&other), &run, 1, NULL));
 		EXPECT_EQ(0, fakegpu_submit(other.fd, gpu_queue(&other), &fault, 1, NULL));
 		EXPECT_EQ(0, fakegpu_submit(other.fd, gpu_queue(&other), &wait, 1, NULL));

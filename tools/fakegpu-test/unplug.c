@@ -65,19 +65,7 @@ FIXTURE(unplug) {
 	uint8_t *mine;
 };
 
-FIXTURE_VARIANT(unplug) { struct gpu_conf conf; };
-
-FIXTURE_VARIANT_ADD(unplug, slot) {
-	.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT },
-};
-
-FIXTURE_VARIANT_ADD(unplug, slot21) {
-	.conf = { .scheme = DRM_FAKEGPU_SCHEME_SLOT, .interval_order = 21 },
-};
-
-FIXTURE_VARIANT_ADD(unplug, mm) {
-	.conf = { .scheme = DRM_FAKEGPU_SCHEME_MM },
-};
+GPU_VARIANTS(unplug, 0);
 
 FIXTURE_SETUP(unplug)
 {
@@ -141,8 +129,7 @@ static void expect_gone(struct __test_metadata *_metadata, struct gpu *gpu, uint
 	void *map;
 
 	EXPECT_EQ(-ENODEV, fakegpu_dev_info(gpu->fd, &info));
-	EXPECT_EQ(-ENODEV, fakegpu_vm_create(gpu->fd, 0, gpu->conf.scheme,
-					     gpu->conf.interval_order, 0, &id));
+	EXPECT_EQ(-ENODEV, gpu_vm_create(gpu->fd, 0, &gpu->conf, &id));
 	EXPECT_EQ(-ENODEV, fakegpu_vm_query(gpu->fd, gpu->vm, p, SIZE, &run, &count, NULL));
 	EXPECT_EQ(-ENODEV, fakegpu_vm_state(gpu->fd, gpu->vm, &state));
 	EXPECT_EQ(-ENODEV, fakegpu_vm_faults(gpu->fd, gpu->vm, &fault, &count, NULL));
@@ -295,7 +282,7 @@ static void call_create(struct caller *c)
 	struct gpu *gpu = c->gpu;
 	uint32_t vm, queue;
 
-	c->ret = fakegpu_vm_create(gpu->fd, 0, gpu->conf.scheme, gpu->conf.interval_order, 0, &vm);
+	c->ret = gpu_vm_create(gpu->fd, 0, &gpu->conf, &vm);
 	if (!c->ret)
 		c->ret = fakegpu_queue_create(gpu->fd, vm, &queue);
 	if (!c->ret)
