@@ -43,7 +43,8 @@ help:
 	@echo '  model     random operations against a byte-exact model, in a guest'
 	@echo '  unit      run the unit test of the page table here, with sanitizers'
 	@echo '  mutants   break the driver in many ways, one at a time, and see that tests fail'
-	@echo '  series    check, build and boot the kernel patches one by one, and run KUnit'
+	@echo '  series    check, build and boot the kernel patches one by one, run KUnit, and the'
+	@echo '            tests that need them (or TESTS=) on the debug kernel with them'
 	@echo '  lint      check the source'
 	@echo '  check     lint, unit and test'
 	@echo '  shell     a shell in a guest with the module loaded'
@@ -106,6 +107,8 @@ mutants:
 series:
 	@tools/vm/deps guest lint debug
 	@tools/series $(ARGS)
+	@$(if $(ARGS),:,$(MAKE) test KERNEL=series)
+series: export TESTS := $(or $(TESTS),*.direct*.*)
 
 lint:
 	@tools/vm/deps build lint $(kernel_deps)
