@@ -149,6 +149,13 @@ struct fakegpu_intervals {
 	u64 nr_events;
 };
 
+/* Do intervals come with device faults and go with the last entry? */
+static inline bool fakegpu_intervals_lazy(const struct fakegpu_intervals *intervals)
+{
+	return intervals->scheme != DRM_FAKEGPU_SCHEME_MM &&
+	       intervals->scheme != DRM_FAKEGPU_SCHEME_FIXED;
+}
+
 /* Without the mirror lock this is only what was so a moment ago. */
 static inline unsigned long fakegpu_interval_start(const struct fakegpu_interval *interval)
 {
@@ -174,6 +181,7 @@ struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *i
 						     unsigned long addr,
 						     struct fakegpu_interval **newp);
 void fakegpu_interval_publish(struct fakegpu_interval *interval);
+void fakegpu_interval_kill_if_empty(struct fakegpu_interval *interval);
 void fakegpu_interval_gone(struct fakegpu_interval *interval);
 void fakegpu_interval_put(struct fakegpu_interval *interval);
 bool fakegpu_interval_valid(struct fakegpu_interval *interval, unsigned long start,
@@ -191,14 +199,10 @@ struct fakegpu_interval *fakegpu_interval_grow(struct fakegpu_intervals *interva
 void fakegpu_interval_unsettle(struct fakegpu_interval *interval);
 struct fakegpu_interval *fakegpu_interval_next_unsettled(struct fakegpu_intervals *intervals);
 bool fakegpu_interval_replace(struct fakegpu_interval *interval, struct list_head *parts);
-void fakegpu_intervals_clear(struct fakegpu_intervals *intervals, unsigned long start,
-			     unsigned long last);
 void fakegpu_intervals_drop(struct fakegpu_intervals *intervals, unsigned long start,
 			    unsigned long last);
 bool fakegpu_intervals_next_restore(struct fakegpu_intervals *intervals,
 				    struct fakegpu_restore *restore);
-bool fakegpu_intervals_touched(struct fakegpu_intervals *intervals, u64 since,
-			       unsigned long start, unsigned long last);
 bool fakegpu_intervals_cover(struct fakegpu_intervals *intervals, unsigned long start,
 			     unsigned long last);
 

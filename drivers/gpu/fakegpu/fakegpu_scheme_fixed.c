@@ -25,6 +25,7 @@
 #include <linux/xarray.h>
 
 #include "fakegpu_interval.h"
+#include "fakegpu_invalidate.h"
 #include "fakegpu_race.h"
 #include "fakegpu_scheme_fixed.h"
 

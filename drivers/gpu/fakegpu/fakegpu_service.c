@@ -53,6 +53,7 @@
 
 #include "fakegpu_attr.h"
 #include "fakegpu_interval.h"
+#include "fakegpu_invalidate.h"
 #include "fakegpu_race.h"
 #include "fakegpu_scheme_fixed.h"
 #include "fakegpu_service.h"
