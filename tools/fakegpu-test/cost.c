@@ -186,6 +186,45 @@ TEST_F(cost, munmap_by_intervals)
 	}
 }
 
+/* Behaviour 124: a node costs a page and a little, an interval a few hundred bytes; both go */
+TEST_F(cost, memory)
+{
+	static const size_t blocks[] = { 1, 3, 16 };
+	struct gpu *gpu = &self->gpu;
+	const struct drm_fakegpu_vm_get_state none = gpu_state(gpu);
+	struct drm_fakegpu_vm_get_state one = none, now;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		uint8_t *p = one_page_a_block(_metadata, gpu, blocks[i]);
+		const int64_t node = GPU_PAGE + 24;
+		int64_t nodes, intervals, bytes;
+
+		now = gpu_state(gpu);
+		nodes = now.nodes - none.nodes;
+		intervals = now.intervals - none.intervals;
+		bytes = now.memory - none.memory;
+		EXPECT_LE((int64_t)blocks[i], nodes);
+		if (!intervals) {
+			EXPECT_EQ(nodes * node, bytes);
+		} else if (!i) {
+			one = now;
+			EXPECT_EQ(1, intervals);
+			EXPECT_LT(nodes * node + 100, bytes);
+			EXPECT_GT(nodes * node + 500, bytes);
+		} else {
+			EXPECT_EQ(nodes * node + intervals *
+				  (int64_t)(one.memory - none.memory -
+					    (one.nodes - none.nodes) * node), bytes);
+		}
+		MEASURED("%zu pages, 2 MiB apart: %lld nodes, %lld intervals, %lld bytes",
+			 blocks[i], (long long)nodes, (long long)intervals, (long long)bytes);
+		ASSERT_EQ(0, munmap(p, blocks[i] * GPU_SZ_2M));
+		/* A worker removes what is dead. */
+		EXPECT_EVENTUALLY((uint64_t)none.memory, (uint64_t)gpu_state(gpu).memory);
+	}
+}
+
 /* Drop the pages one by one. Return: nanoseconds for each. */
 static int64_t drop_each(struct __test_metadata *_metadata, uint8_t *p, size_t pages)
 {

@@ -36,6 +36,7 @@ static const struct stat_line {
 	{ "faults_pending", "device faults that wait for service", true },
 	{ "attrs", "ranges with attributes", true },
 	{ "attr_intervals", "notifiers registered for attributes", true },
+	{ "memory", "bytes of nodes and intervals", true },
 	{ "faults", "device faults taken up", false },
 	{ "faults_fatal", "of these stopped their queue", false },
 	{ "faults_nofault", "failed accesses of NOFAULT commands", false },

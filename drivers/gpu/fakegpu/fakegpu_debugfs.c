@@ -282,6 +282,7 @@ static void sum_gauges(struct fakegpu_device *fdev, struct fakegpu_vm_gauges *su
 		sum->leaves_large += gauges.leaves_large;
 		sum->attrs += gauges.attrs;
 		sum->attr_intervals += gauges.attr_intervals;
+		sum->memory += gauges.memory;
 		fakegpu_vm_put(vm);
 	}
 }
@@ -323,6 +324,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "faults_pending: %d\n", atomic_read(&fdev->ring.used));
 	seq_printf(m, "attrs: %llu\n", sum.attrs);
 	seq_printf(m, "attr_intervals: %llu\n", sum.attr_intervals);
+	seq_printf(m, "memory: %llu\n", sum.memory);
 	for (i = 0; i < FAKEGPU_STAT_COUNT; i++)
 		seq_printf(m, "%s: %lld\n", stat_names[i],
 			   atomic64_read(&fdev->stats.value[i]));

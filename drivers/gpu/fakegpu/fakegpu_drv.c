@@ -38,7 +38,7 @@
  *  1.1 - VM_ADVISE and VM_QUERY_ATTRS, VM_SCRATCH
  *  1.2 - scheme vma
  *  1.3 - VM_DIRECT; scheme fixed: RANGE_REGISTER and RANGE_UNREGISTER;
- *        vm_get_state.retries_false
+ *        vm_get_state.retries_false, .memory
  */
 #define DRIVER_MAJOR	1
 #define DRIVER_MINOR	3

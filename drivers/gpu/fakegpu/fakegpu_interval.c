@@ -780,6 +780,22 @@ bool fakegpu_intervals_next_restore(struct fakegpu_intervals *intervals,
 }
 
 /**
+ * fakegpu_intervals_memory - how much memory the intervals take
+ * @intervals: the intervals
+ *
+ * Called under the mirror lock.
+ *
+ * Return: bytes of all intervals, dead and spare ones, too.
+ */
+u64 fakegpu_intervals_memory(const struct fakegpu_intervals *intervals)
+{
+	lockdep_assert_held(&intervals->mirror->lock);
+
+	return (intervals->live + intervals->pending + intervals->nr_spares) *
+	       sizeof(struct fakegpu_interval);
+}
+
+/**
  * fakegpu_intervals_cover - is a range covered by live intervals?
  * @intervals: the intervals
  * @start: first address

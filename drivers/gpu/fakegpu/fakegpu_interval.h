@@ -203,6 +203,7 @@ void fakegpu_intervals_drop(struct fakegpu_intervals *intervals, unsigned long s
 			    unsigned long last);
 bool fakegpu_intervals_next_restore(struct fakegpu_intervals *intervals,
 				    struct fakegpu_restore *restore);
+u64 fakegpu_intervals_memory(const struct fakegpu_intervals *intervals);
 bool fakegpu_intervals_cover(struct fakegpu_intervals *intervals, unsigned long start,
 			     unsigned long last);
 

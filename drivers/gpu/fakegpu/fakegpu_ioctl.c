@@ -507,6 +507,7 @@ int fakegpu_ioctl_vm_get_state(struct drm_device *drm, void *data, struct drm_fi
 	args->attrs_kept = fakegpu_stats_read(&vm->stats, attrs_kept);
 	args->faults_scratch = fakegpu_stats_read(&vm->stats, faults_scratch);
 	args->retries_false = fakegpu_stats_read(&vm->stats, retries_false);
+	args->memory = gauges.memory;
 	fakegpu_vm_put(vm);
 	return 0;
 }

@@ -207,6 +207,21 @@ void fakegpu_mirror_fini(struct fakegpu_mirror *mirror)
 }
 
 /**
+ * fakegpu_mirror_memory - how much memory the tree takes
+ * @mirror: the mirror
+ *
+ * Called under the mirror lock.
+ *
+ * Return: bytes, without what the allocator adds and what is in reserve.
+ */
+u64 fakegpu_mirror_memory(const struct fakegpu_mirror *mirror)
+{
+	lockdep_assert_held(&mirror->lock);
+
+	return (u64)mirror->nodes * (PAGE_SIZE + sizeof(struct fakegpu_mirror_node));
+}
+
+/**
  * fakegpu_mirror_nodes_needed - most nodes that mapping a range can take
  * @mirror: the mirror
  * @start: first address

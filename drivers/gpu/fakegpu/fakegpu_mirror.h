@@ -136,6 +136,7 @@ int fakegpu_mirror_init(struct fakegpu_mirror *mirror, unsigned int va_bits,
 			const struct fakegpu_mirror_ops *ops);
 void fakegpu_mirror_fini(struct fakegpu_mirror *mirror);
 
+u64 fakegpu_mirror_memory(const struct fakegpu_mirror *mirror);
 unsigned int fakegpu_mirror_nodes_needed(const struct fakegpu_mirror *mirror,
 					 unsigned long start, unsigned long last);
 int fakegpu_mirror_stash_fill(struct fakegpu_mirror_stash *stash, unsigned int count);

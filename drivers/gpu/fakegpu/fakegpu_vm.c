@@ -177,6 +177,8 @@ void fakegpu_vm_read_gauges(struct fakegpu_vm *vm, struct fakegpu_vm_gauges *gau
 	gauges->leaves_large = vm->mirror.leaves_large;
 	gauges->attrs = vm->attrs.count;
 	gauges->attr_intervals = vm->attrs.registered;
+	gauges->memory = fakegpu_mirror_memory(&vm->mirror) +
+			 fakegpu_intervals_memory(&vm->intervals);
 	read_unlock(&vm->mirror.lock);
 }
 

@@ -100,6 +100,7 @@ struct fakegpu_vm {
  * @leaves_large: large leaves.
  * @attrs: ranges with attributes.
  * @attr_intervals: notifiers registered for them.
+ * @memory: bytes of nodes and intervals.
  */
 struct fakegpu_vm_gauges {
 	u64 intervals;
@@ -109,6 +110,7 @@ struct fakegpu_vm_gauges {
 	u64 leaves_large;
 	u64 attrs;
 	u64 attr_intervals;
+	u64 memory;
 };
 
 struct fakegpu_vm *fakegpu_vm_create(const struct fakegpu_vm_params *params);

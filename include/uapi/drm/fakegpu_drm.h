@@ -435,9 +435,11 @@ struct drm_fakegpu_vm_get_state {
 	__u64 faults_scratch;
 	/**
 	 * @retries_false: Counter: of @retries, those for which no invalidation had
-	 * touched the fault window, only its interval; since 1.3.
+	 * touched the fault window, only its interval; this and the rest since 1.3.
 	 */
 	__u64 retries_false;
+	/** @memory: Gauge: bytes of kernel memory of @nodes and of all intervals. */
+	__u64 memory;
 };
 
 /**
