@@ -463,6 +463,21 @@ TEST_F(storm, commit_narrows_in_time)
 	EXPECT_EQ((uint64_t)gpu_crc_pattern(SIZE, 1, 0), gpu->res[1]);
 }
 
+/* Behaviour 106: the time is over, but there were few collisions: it goes on, and gets through */
+TEST_F(storm, commit_late)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p = gpu_map_anon(SIZE);
+
+	gpu_pattern(p, SIZE, 1);
+	inject_range(gpu, p, SIZE);
+	inject_value(gpu, "timeout_ms", 10);
+	inject_usecs(gpu, "delay_commit", 1, 3, 20000);
+	inject_set(gpu, "retry", 1, 3);
+	EXPECT_DELTA(gpu, faults_fatal, 0, EXPECT_DEVICE_PATTERN(gpu, p, SIZE, 1));
+	EXPECT_LE(3UL, inject_hits(gpu, "retry"));
+}
+
 /* Behaviour 106: the more collisions, the less is read in one go: so it gets through */
 TEST_F(storm, commit_narrows)
 {

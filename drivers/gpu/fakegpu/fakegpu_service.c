@@ -68,6 +68,9 @@
 #define RETRIES_UNTIL_NARROW	3
 #define RETRIES_UNTIL_SHORT	8
 
+/* So many collisions a service has before it is out of time: on a slow machine, too. */
+#define RETRIES_AT_LEAST	32
+
 #define WANT_READ	HMM_PFN_REQ_FAULT
 #define WANT_WRITE	(HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE)
 
@@ -654,7 +657,7 @@ static int service_pass(struct pass *pass)
  * Those requests that start in the window, up to *@lastp, are served, as far
  * as they lie in it. The caller is a user of the mm and holds no lock. Starts
  * again as long as it collides with invalidations, until the service's time is
- * over, it is stopped, or a fatal signal comes.
+ * over and it has collided often, it is stopped, or a fatal signal comes.
  *
  * Return: 0; or why the page at @addr can't be accessed: -EFAULT, -EPERM,
  * -EACCES; or -ETIMEDOUT, -ECANCELED, -EINTR, -ENOMEM.
@@ -708,7 +711,8 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 			ret = -ECANCELED;
 		else if (fatal_signal_pending(current))
 			ret = -EINTR;
-		else if (ret == -EBUSY && time_after(jiffies, deadline))
+		else if (ret == -EBUSY && retries > RETRIES_AT_LEAST &&
+			 time_after(jiffies, deadline))
 			ret = -ETIMEDOUT;	/* only collisions need never end */
 		else
 			continue;

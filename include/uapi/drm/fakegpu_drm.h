@@ -194,7 +194,10 @@ struct drm_fakegpu_dev_info {
 	__u32 fault_queue_size;
 	/** @fault_log_size: Fatal faults that a VM remembers. */
 	__u32 fault_log_size;
-	/** @fault_timeout_ms: Time limit for the service of one device fault. */
+	/**
+	 * @fault_timeout_ms: Time limit for the service of one device fault, if it
+	 * collides with many invalidations; a few collisions it has in any case.
+	 */
 	__u32 fault_timeout_ms;
 	/** @debug_minor: N of the debugfs directory dri/N of this device. */
 	__u32 debug_minor;
