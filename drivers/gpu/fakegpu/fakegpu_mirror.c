@@ -768,22 +768,43 @@ bool fakegpu_mirror_next(const struct fakegpu_mirror *mirror, unsigned long addr
 	return next_in_node(mirror->root, addr, last, leaf);
 }
 
+static bool empty_in_node(const struct fakegpu_mirror_node *node, unsigned long addr,
+			  unsigned long last)
+{
+	for (;;) {
+		unsigned long slot_start = addr & ~(slot_size(node->level) - 1);
+		unsigned long stop = min(slot_last(addr, node->level), last);
+		u64 entry = READ_ONCE(node->entries[slot_index(addr, node->level)]);
+
+		/* No node is empty: one with all of its slot in the range has an entry there. */
+		if (entry_is_leaf(entry) ||
+		    (entry && addr == slot_start && stop == slot_last(addr, node->level)))
+			return false;
+		if (entry && !empty_in_node(entry_node(entry), addr, stop))
+			return false;
+		if (stop == last)
+			return true;
+		addr = stop + 1;
+	}
+}
+
 /**
  * fakegpu_mirror_empty - is there no entry in a range?
  * @mirror: the mirror, locked
  * @start: first address
  * @last: last address (inclusive)
  *
- * Costs one look at each entry on the way down, since no node is empty.
+ * Of a range that is a slot of some level it is found out on the way down.
  *
  * Return: true if there is none.
  */
 bool fakegpu_mirror_empty(const struct fakegpu_mirror *mirror, unsigned long start,
 			  unsigned long last)
 {
-	struct fakegpu_mirror_leaf leaf;
+	lockdep_assert_held(&mirror->lock);
 
-	return !fakegpu_mirror_next(mirror, start, last, &leaf);
+	last = min(last, mirror->last);
+	return start > last || empty_in_node(mirror->root, start, last);
 }
 
 /**
