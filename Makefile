@@ -34,8 +34,8 @@ build_kernel = $(if $(KDIR),:,tools/vm/build-kernel '$(KERNEL)')
 MODEL_ARGS = --seeds '$(SEEDS)' --ops '$(OPS)' --threads '$(THREADS)' \
 	$(if $(SEED),--seed '$(SEED)') $(if $(REPLAY),--replay '$(REPLAY)') $(ARGS)
 
-.PHONY: help demo test model check unit mutants series lint shell kernel module tools tests \
-	install clean
+.PHONY: help demo test model check unit mutants series bench-schemes lint shell kernel module \
+	tools tests install clean
 help:
 	@echo 'Targets:'
 	@echo '  demo      build everything, boot a guest and show what fakegpu does'
@@ -45,6 +45,7 @@ help:
 	@echo '  mutants   break the driver in many ways, one at a time, and see that tests fail'
 	@echo '  series    check, build and boot the kernel patches one by one, run KUnit, and the'
 	@echo '            tests that need them (or TESTS=) on the debug kernel with them'
+	@echo '  bench-schemes  count what each scheme costs; makes the figures of docs/schemes.rst'
 	@echo '  lint      check the source'
 	@echo '  check     lint, unit and test'
 	@echo '  shell     a shell in a guest with the module loaded'
@@ -56,7 +57,7 @@ help:
 	@echo
 	@echo 'Variables:'
 	@echo '  KERNEL=stock      the kernel to build for and boot: stock (6.12), stock-6.1, or one'
-	@echo '                    that is built first: debug, kcsan, series, or the path of'
+	@echo '                    that is built first: debug, kcsan, series, perf, or the path of'
 	@echo '                    your tree'
 	@echo '  KDIR=DIR          for module: a built kernel tree to build against instead'
 	@echo "  TESTS='munmap.* perm.*'  for test: only tests whose area.test matches"
@@ -110,6 +111,12 @@ series:
 	@$(if $(ARGS),:,$(MAKE) test KERNEL=series)
 series: export TESTS := $(or $(TESTS),*.direct*.*)
 
+bench-schemes:
+	@tools/vm/deps build guest bench perf
+	@tools/vm/build-kernel perf
+	@$(MAKE) module tools KERNEL=perf
+	@tools/bench-schemes $(ARGS)
+
 lint:
 	@tools/vm/deps build lint $(kernel_deps)
 	@tools/lint --kernel '$(KERNEL)'
@@ -139,6 +146,7 @@ tools:
 	@$(MAKE) -C tools/libfakegpu O='$(top)/$(out)'
 	@$(MAKE) -C tools/fakegpu O='$(top)/$(out)'
 	@$(MAKE) -C tools/fakegpu-model O='$(top)/$(out)'
+	@$(MAKE) -C tools/fakegpu-bench O='$(top)/$(out)'
 
 tests: tools
 	@tools/vm/deps build test
