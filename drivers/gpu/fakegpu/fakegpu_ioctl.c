@@ -22,36 +22,48 @@
 #define MAX_VMS		64
 #define MAX_QUEUES	256
 
-/**
- * struct fakegpu_file - an open file
- * @vms: VMs that it created; &fakegpu_device.vms' lock.
- * @queues: queues that it created; &fakegpu_device.queues' lock.
- * @ranges: that are registered in its VMs; &fakegpu_device.vms' lock.
- */
-struct fakegpu_file {
-	unsigned int vms;
-	unsigned int queues;
-	unsigned int ranges;
-};
-
 /* ------------------------------------------------ arrays in user memory --- */
 
-static int check_array(const struct drm_fakegpu_array *array)
+/**
+ * fakegpu_array_check - check what user space says of an array
+ * @array: the array
+ *
+ * Return: 0, or -EINVAL.
+ */
+int fakegpu_array_check(const struct drm_fakegpu_array *array)
 {
 	if (array->stride < sizeof(u64) || !IS_ALIGNED(array->stride, sizeof(u64)))
 		return -EINVAL;
 	return 0;
 }
 
-static int array_get(const struct drm_fakegpu_array *array, u32 index, void *element, size_t size)
+/**
+ * fakegpu_array_get - read an element
+ * @array: checked
+ * @index: of the element
+ * @element: receives it
+ * @size: bytes that we know of; what user space has more has to be zero
+ *
+ * Return: 0, -EFAULT, or -E2BIG.
+ */
+int fakegpu_array_get(const struct drm_fakegpu_array *array, u32 index, void *element, size_t size)
 {
 	return copy_struct_from_user(element, size,
 				     u64_to_user_ptr(array->ptr + (u64)index * array->stride),
 				     array->stride);
 }
 
-static int array_put(const struct drm_fakegpu_array *array, u32 index, const void *element,
-		     size_t size)
+/**
+ * fakegpu_array_put - write an element
+ * @array: checked
+ * @index: of the element
+ * @element: what is written, as far as user space has room; it gets zeros for more
+ * @size: bytes of it
+ *
+ * Return: 0, or -EFAULT.
+ */
+int fakegpu_array_put(const struct drm_fakegpu_array *array, u32 index, const void *element,
+		      size_t size)
 {
 	void __user *p = u64_to_user_ptr(array->ptr + (u64)index * array->stride);
 
@@ -78,9 +90,17 @@ static int vm_find(struct fakegpu_device *fdev, struct drm_file *file, u32 id,
 	return fakegpu_vm_check_owner(vm);
 }
 
-/* On success the VM is in use; release it by fakegpu_vm_put(). */
-static int vm_lookup(struct fakegpu_device *fdev, struct drm_file *file, u32 id,
-		     struct fakegpu_vm **vmp)
+/**
+ * fakegpu_vm_lookup - find a VM for an ioctl
+ * @fdev: the device
+ * @file: whose VM it has to be
+ * @id: its id
+ * @vmp: receives it; to be released by fakegpu_vm_put()
+ *
+ * Return: 0; -ENOENT, or -EPERM if the caller may not use it.
+ */
+int fakegpu_vm_lookup(struct fakegpu_device *fdev, struct drm_file *file, u32 id,
+		      struct fakegpu_vm **vmp)
 {
 	int ret;
 
@@ -328,148 +348,6 @@ int fakegpu_ioctl_vm_destroy(struct drm_device *drm, void *data, struct drm_file
 	return ret;
 }
 
-/* A page-aligned, non-empty range in the user's half. */
-static int check_range(const struct fakegpu_vm *vm, u64 start, u64 size, u64 align)
-{
-	u64 end;
-
-	if (!size || !IS_ALIGNED(start | size, align))
-		return -EINVAL;
-	if (check_add_overflow(start, size, &end))
-		return -EOVERFLOW;
-	return end > vm->va_end ? -EINVAL : 0;
-}
-
-/*
- * Count a range of a VM, and of its file. What is registered in a VM that has left
- * the ids doesn't count: the file has got all of its ranges back.
- */
-static int count_range(struct fakegpu_device *fdev, struct fakegpu_file *ff,
-		       struct fakegpu_vm *vm)
-{
-	int ret = 0;
-
-	xa_lock(&fdev->vms);
-	if (xa_load(&fdev->vms, vm->id) != vm) {
-		ret = -ENOENT;
-	} else if (ff->ranges == FAKEGPU_MAX_RANGES) {
-		ret = -ENOSPC;
-	} else {
-		ff->ranges++;
-		vm->ranges++;
-	}
-	xa_unlock(&fdev->vms);
-	return ret;
-}
-
-static void uncount_range(struct fakegpu_device *fdev, struct fakegpu_file *ff,
-			  struct fakegpu_vm *vm)
-{
-	xa_lock(&fdev->vms);
-	if (xa_load(&fdev->vms, vm->id) == vm) {
-		ff->ranges--;
-		vm->ranges--;
-	}
-	xa_unlock(&fdev->vms);
-}
-
-int fakegpu_ioctl_range_register(struct drm_device *drm, void *data, struct drm_file *file)
-{
-	struct fakegpu_device *fdev = to_fakegpu(drm);
-	struct drm_fakegpu_range_register *args = data;
-	struct fakegpu_vm *vm;
-	int ret;
-
-	if (args->flags || args->pad)
-		return -EINVAL;
-
-	ret = vm_lookup(fdev, file, args->vm_id, &vm);
-	if (ret)
-		return ret;
-	ret = check_range(vm, args->start, args->size, PAGE_SIZE);
-	if (!ret && vm->intervals.scheme != DRM_FAKEGPU_SCHEME_FIXED)
-		ret = -EINVAL;
-	if (!ret)
-		ret = count_range(fdev, file->driver_priv, vm);
-	if (ret)
-		goto out_put;
-
-	ret = fakegpu_fixed_register(&vm->intervals, args->start, args->start + args->size - 1,
-				     &args->range_id);
-	if (ret)
-		uncount_range(fdev, file->driver_priv, vm);
-out_put:
-	fakegpu_vm_put(vm);
-	return ret;
-}
-
-int fakegpu_ioctl_range_unregister(struct drm_device *drm, void *data, struct drm_file *file)
-{
-	struct fakegpu_device *fdev = to_fakegpu(drm);
-	struct drm_fakegpu_range_unregister *args = data;
-	struct fakegpu_vm *vm;
-	int ret;
-
-	ret = vm_lookup(fdev, file, args->vm_id, &vm);
-	if (ret)
-		return ret;
-	ret = fakegpu_fixed_unregister(&vm->intervals, args->range_id);
-	if (!ret)
-		uncount_range(fdev, file->driver_priv, vm);
-	fakegpu_vm_put(vm);
-	return ret;
-}
-
-int fakegpu_ioctl_vm_query(struct drm_device *drm, void *data, struct drm_file *file)
-{
-	struct drm_fakegpu_vm_query *args = data;
-	struct drm_fakegpu_vm_run run;
-	u64 last = args->start + args->size - 1;
-	struct fakegpu_vm *vm;
-	u32 count = 0;
-	int ret;
-
-	if (args->flags)
-		return -EINVAL;
-	ret = check_array(&args->runs);
-	if (ret)
-		return ret;
-	ret = vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
-	if (ret)
-		return ret;
-	ret = check_range(vm, args->start, args->size, PAGE_SIZE);
-	if (ret)
-		goto out_put;
-
-	/* What an invalidation took on its way to something else is coming back. */
-	fakegpu_vm_flush_restores(vm);
-
-	args->next = args->start;
-	while (count < args->runs.count) {
-		if (!fakegpu_vm_next_run(vm, args->next, last, &run)) {
-			args->next = last + 1;
-			break;
-		}
-		ret = array_put(&args->runs, count, &run, sizeof(run));
-		if (ret)
-			break;
-		count++;
-		args->next = run.end;
-		if (run.end > last)
-			break;
-		if (signal_pending(current)) {
-			ret = -ERESTARTSYS;
-			break;
-		}
-	}
-	/* A call that is made again finds its own question. */
-	if (ret != -ERESTARTSYS)
-		args->runs.count = count;
-out_put:
-	fakegpu_vm_put(vm);
-	return ret;
-}
-
 int fakegpu_ioctl_vm_get_state(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct drm_fakegpu_vm_get_state *args = data;
@@ -479,7 +357,7 @@ int fakegpu_ioctl_vm_get_state(struct drm_device *drm, void *data, struct drm_fi
 
 	if (args->pad)
 		return -EINVAL;
-	ret = vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
+	ret = fakegpu_vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
 	if (ret)
 		return ret;
 
@@ -523,10 +401,10 @@ int fakegpu_ioctl_vm_get_faults(struct drm_device *drm, void *data, struct drm_f
 
 	if (args->flags)
 		return -EINVAL;
-	ret = check_array(&args->faults);
+	ret = fakegpu_array_check(&args->faults);
 	if (ret)
 		return ret;
-	ret = vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
+	ret = fakegpu_vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
 	if (ret)
 		return ret;
 
@@ -541,126 +419,15 @@ int fakegpu_ioctl_vm_get_faults(struct drm_device *drm, void *data, struct drm_f
 
 	count = min3((u64)args->faults.count, log->total, (u64)FAKEGPU_FAULT_LOG);
 	first = log->total - count;
-	for (i = 0; !ret && i < count; i++)
-		ret = array_put(&args->faults, i,
-				&log->entries[(first + i) % FAKEGPU_FAULT_LOG].info,
-				sizeof(log->entries[0].info));
+	for (i = 0; !ret && i < count; i++) {
+		u64 at = (first + i) % FAKEGPU_FAULT_LOG;
+
+		ret = fakegpu_array_put(&args->faults, i, &log->entries[at].info,
+					sizeof(log->entries[at].info));
+	}
 	args->faults.count = count;
 	args->total = log->total;
 	kfree(log);
-out_put:
-	fakegpu_vm_put(vm);
-	return ret;
-}
-
-int fakegpu_ioctl_prefetch(struct drm_device *drm, void *data, struct drm_file *file)
-{
-	struct drm_fakegpu_prefetch *args = data;
-	struct fakegpu_vm *vm;
-	int ret;
-
-	args->done = 0;
-	if (args->flags != DRM_FAKEGPU_PREFETCH_WRITE &&
-	    args->flags != DRM_FAKEGPU_PREFETCH_PRESENT && args->flags)
-		return -EINVAL;
-	ret = vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
-	if (ret)
-		return ret;
-	ret = check_range(vm, args->start, args->size, 1);
-	if (!ret)
-		ret = fakegpu_vm_prefetch(vm, args->start, args->start + args->size - 1,
-					  args->flags, &args->done);
-	fakegpu_vm_put(vm);
-	return ret;
-}
-
-/* -------------------------------------------------------------- attributes --- */
-
-static int check_attr(u32 attr, u64 value)
-{
-	switch (attr) {
-	case DRM_FAKEGPU_ATTR_ACCESS:
-		return value <= DRM_FAKEGPU_ATTR_ACCESS_NONE ? 0 : -EOPNOTSUPP;
-	case DRM_FAKEGPU_ATTR_ATOMIC:
-		return value <= DRM_FAKEGPU_ATTR_ATOMIC_NONE ? 0 : -EOPNOTSUPP;
-	case DRM_FAKEGPU_ATTR_LOCATION:
-		return value == DRM_FAKEGPU_ATTR_LOCATION_SYSTEM ? 0 : -EOPNOTSUPP;
-	case DRM_FAKEGPU_ATTR_WINDOW_ORDER:
-		if (value && (value < FAKEGPU_WINDOW_ORDER_MIN ||
-			      value > FAKEGPU_WINDOW_ORDER_MAX))
-			return -EINVAL;
-		return 0;
-	default:
-		return -EOPNOTSUPP;
-	}
-}
-
-int fakegpu_ioctl_vm_advise(struct drm_device *drm, void *data, struct drm_file *file)
-{
-	struct drm_fakegpu_vm_advise *args = data;
-	struct fakegpu_vm *vm;
-	int ret;
-
-	if (args->flags || args->pad)
-		return -EINVAL;
-	ret = check_attr(args->attr, args->value);
-	if (ret)
-		return ret;
-	ret = vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
-	if (ret)
-		return ret;
-	ret = check_range(vm, args->start, args->size, PAGE_SIZE);
-	if (!ret)
-		ret = fakegpu_vm_advise(vm, args->start, args->start + args->size - 1, args->attr,
-					args->value);
-	fakegpu_vm_put(vm);
-	return ret;
-}
-
-int fakegpu_ioctl_vm_query_attrs(struct drm_device *drm, void *data, struct drm_file *file)
-{
-	struct drm_fakegpu_vm_query_attrs *args = data;
-	u64 last = args->start + args->size - 1;
-	struct fakegpu_attr_run run;
-	struct fakegpu_vm *vm;
-	u32 count = 0;
-	int ret;
-
-	if (args->flags)
-		return -EINVAL;
-	ret = check_array(&args->ranges);
-	if (ret)
-		return ret;
-	ret = vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
-	if (ret)
-		return ret;
-	ret = check_range(vm, args->start, args->size, PAGE_SIZE);
-	if (ret)
-		goto out_put;
-
-	args->next = args->start;
-	while (count < args->ranges.count && args->next <= last) {
-		struct drm_fakegpu_vm_attr_range range;
-
-		if (!fakegpu_attrs_next(&vm->attrs, args->next, last, &run)) {
-			args->next = last + 1;
-			break;
-		}
-		range = (struct drm_fakegpu_vm_attr_range){
-			.start = run.start,
-			.end = (u64)run.last + 1,
-			.access = run.value.access,
-			.atomic = run.value.atomic,
-			.location = run.value.location,
-			.window_order = run.value.window_order,
-		};
-		ret = array_put(&args->ranges, count, &range, sizeof(range));
-		if (ret)
-			break;
-		count++;
-		args->next = range.end;
-	}
-	args->ranges.count = count;
 out_put:
 	fakegpu_vm_put(vm);
 	return ret;
@@ -693,7 +460,7 @@ static int queue_create(struct drm_device *drm, struct drm_fakegpu_queue_create 
 
 	if (args->flags || args->pad)
 		return -EINVAL;
-	ret = vm_lookup(fdev, file, args->vm_id, &vm);
+	ret = fakegpu_vm_lookup(fdev, file, args->vm_id, &vm);
 	if (ret)
 		return ret;
 	ret = count_up(&fdev->queues, &ff->queues, MAX_QUEUES);
@@ -805,7 +572,7 @@ static int copy_cmds(const struct drm_fakegpu_submit *args, u64 va_end, struct f
 	int ret;
 
 	for (i = 0; i < job->count; i++) {
-		ret = array_get(&args->cmds, i, &job->cmds[i], sizeof(job->cmds[i]));
+		ret = fakegpu_array_get(&args->cmds, i, &job->cmds[i], sizeof(job->cmds[i]));
 		if (!ret)
 			ret = fakegpu_cmd_check(&job->cmds[i], va_end);
 		if (ret) {
@@ -827,7 +594,7 @@ int fakegpu_ioctl_submit(struct drm_device *drm, void *data, struct drm_file *fi
 		return -EINVAL;
 	if (args->cmds.count > FAKEGPU_MAX_CMDS)
 		return -E2BIG;
-	ret = check_array(&args->cmds);
+	ret = fakegpu_array_check(&args->cmds);
 	if (ret)
 		return ret;
 	ret = queue_lookup(to_fakegpu(drm), file, args->queue_id, &queue);

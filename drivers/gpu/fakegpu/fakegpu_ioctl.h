@@ -2,8 +2,13 @@
 #ifndef _FAKEGPU_IOCTL_H_
 #define _FAKEGPU_IOCTL_H_
 
+#include <linux/types.h>
+
 struct drm_device;
+struct drm_fakegpu_array;
 struct drm_file;
+struct fakegpu_device;
+struct fakegpu_vm;
 
 /**
  * struct fakegpu_limits - module parameters that the ioctls ask for
@@ -20,6 +25,26 @@ struct fakegpu_limits {
 };
 
 extern struct fakegpu_limits fakegpu_limits;
+
+/**
+ * struct fakegpu_file - an open file
+ * @vms: VMs that it created; &fakegpu_device.vms' lock.
+ * @queues: queues that it created; &fakegpu_device.queues' lock.
+ * @ranges: that are registered in its VMs; &fakegpu_device.vms' lock.
+ */
+struct fakegpu_file {
+	unsigned int vms;
+	unsigned int queues;
+	unsigned int ranges;
+};
+
+/* For the files that have ioctls. */
+int fakegpu_array_check(const struct drm_fakegpu_array *array);
+int fakegpu_array_get(const struct drm_fakegpu_array *array, u32 index, void *element, size_t size);
+int fakegpu_array_put(const struct drm_fakegpu_array *array, u32 index, const void *element,
+		      size_t size);
+int fakegpu_vm_lookup(struct fakegpu_device *fdev, struct drm_file *file, u32 id,
+		      struct fakegpu_vm **vmp);
 
 /* One for each ioctl; what they do and return is told in fakegpu_drm.h. */
 int fakegpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file *file);
