@@ -15,6 +15,8 @@
 #define SIZE		(BLOCKS * BLOCK)
 /* What may be in memory at a time; the rest is on the swap. */
 #define LIMIT		"12M"
+/* Where two processes at a time want what the other has. */
+#define LIMIT_SHARED	"16M"
 #define SWAP_SIZE	(64 * GPU_SZ_1M)
 /* Seconds: the debug kernel pages out and in at a few MiB a second. */
 #define SLOW		360
@@ -79,12 +81,12 @@ static int collapse_and_split(struct disturber *d, unsigned int round)
 }
 
 /* The swap and the cgroup that the tests need, or a reason to skip. */
-#define PRESSURE(sys) do { \
+#define PRESSURE(sys, limit) do { \
 	sys_give_time(sys, &self->gpu); \
 	GPU_SWAP(sys, SYS_SWAP_ZRAM, SWAP_SIZE); \
 	GPU_CGROUP(sys); \
 	sys_cgroup_enter(sys); \
-	ASSERT_EQ(0, sys_write(sys_cgroup_file(sys, "memory.max"), LIMIT)); \
+	ASSERT_EQ(0, sys_write(sys_cgroup_file(sys, "memory.max"), limit)); \
 } while (0)
 
 /* A word that says which block it is in and when it was written. */
@@ -151,7 +153,7 @@ TEST_F_TIMEOUT(reclaimlock, memcg, SLOW)
 	struct disturber d[] = { { .sys = &self->sys, .act = reclaim } };
 	uint64_t out;
 
-	PRESSURE(&self->sys);
+	PRESSURE(&self->sys, LIMIT);
 	out = sys_vmstat("pswpout");
 	work(_metadata, gpu, p, d, 1, 4);
 	/* It really was too small. */
@@ -171,7 +173,7 @@ TEST_F_TIMEOUT(reclaimlock, memcg_compaction_caches, SLOW)
 	};
 	uint64_t out;
 
-	PRESSURE(&self->sys);
+	PRESSURE(&self->sys, LIMIT);
 	out = sys_vmstat("pswpout");
 	work(_metadata, gpu, p, d, 3, 3);
 	EXPECT_LE(SIZE / GPU_PAGE, sys_vmstat("pswpout") - out);
@@ -191,7 +193,7 @@ TEST_F_TIMEOUT(reclaimlock, memcg_huge, SLOW)
 
 	if (madvise(p, SIZE, MADV_HUGEPAGE))
 		SKIP(return, "no transparent huge pages");
-	PRESSURE(&self->sys);
+	PRESSURE(&self->sys, LIMIT);
 	split = sys_vmstat("thp_split_pmd");
 	work(_metadata, gpu, p, d, 2, 4);
 	EXPECT_LT(split, sys_vmstat("thp_split_pmd"));
@@ -211,7 +213,7 @@ TEST_F_TIMEOUT(reclaimlock, memcg_shared, SLOW)
 	struct proc child;
 	uint64_t out;
 
-	PRESSURE(&self->sys);
+	PRESSURE(&self->sys, LIMIT_SHARED);
 	if (proc_fork(&child)) {
 		struct gpu own;
 		uint64_t crc;
