@@ -277,6 +277,7 @@ struct gpu_before gpu_look(struct gpu *gpu)
 	b.vm = gpu_state(gpu);
 	b.vm.invalidations = 0;
 	b.vm.invalidations_useful = 0;
+	b.vm.memory = 0;
 	ret = fakegpu_queue_state(gpu->fd, gpu->queue, &b.queue);
 	if (ret)
 		gpu_die("fakegpu_queue_state: %s", strerror(-ret));

@@ -182,7 +182,8 @@ struct gpu_before {
 
 /*
  * State of VM, queue and device. Without the counts of invalidations: in scheme
- * mm every change of the process's own memory is one.
+ * mm every change of the process's own memory is one. And without the memory: that
+ * of a dead interval goes when the worker comes to it.
  */
 struct gpu_before gpu_look(struct gpu *gpu);
 
