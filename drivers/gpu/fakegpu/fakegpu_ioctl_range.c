@@ -27,6 +27,21 @@ static int check_range(const struct fakegpu_vm *vm, u64 start, u64 size, u64 ali
 	return end > vm->va_end ? -EINVAL : 0;
 }
 
+/* As fakegpu_vm_lookup(), for a range of the VM's addresses. */
+static int lookup_range(struct fakegpu_device *fdev, struct drm_file *file, u32 id, u64 start,
+			u64 size, u64 align, struct fakegpu_vm **vmp)
+{
+	int ret;
+
+	ret = fakegpu_vm_lookup(fdev, file, id, vmp);
+	if (ret)
+		return ret;
+	ret = check_range(*vmp, start, size, align);
+	if (ret)
+		fakegpu_vm_put(*vmp);
+	return ret;
+}
+
 /* ---------------------------------------------------------------- mirror --- */
 
 int fakegpu_ioctl_vm_query(struct drm_device *drm, void *data, struct drm_file *file)
@@ -43,12 +58,10 @@ int fakegpu_ioctl_vm_query(struct drm_device *drm, void *data, struct drm_file *
 	ret = fakegpu_array_check(&args->runs);
 	if (ret)
 		return ret;
-	ret = fakegpu_vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
+	ret = lookup_range(to_fakegpu(drm), file, args->vm_id, args->start, args->size, PAGE_SIZE,
+			   &vm);
 	if (ret)
 		return ret;
-	ret = check_range(vm, args->start, args->size, PAGE_SIZE);
-	if (ret)
-		goto out_put;
 
 	/* What an invalidation took on its way to something else is coming back. */
 	fakegpu_vm_flush_restores(vm);
@@ -74,7 +87,6 @@ int fakegpu_ioctl_vm_query(struct drm_device *drm, void *data, struct drm_file *
 	/* A call that is made again finds its own question. */
 	if (ret != -ERESTARTSYS)
 		args->runs.count = count;
-out_put:
 	fakegpu_vm_put(vm);
 	return ret;
 }
@@ -89,13 +101,11 @@ int fakegpu_ioctl_prefetch(struct drm_device *drm, void *data, struct drm_file *
 	if (args->flags != DRM_FAKEGPU_PREFETCH_WRITE &&
 	    args->flags != DRM_FAKEGPU_PREFETCH_PRESENT && args->flags)
 		return -EINVAL;
-	ret = fakegpu_vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
+	ret = lookup_range(to_fakegpu(drm), file, args->vm_id, args->start, args->size, 1, &vm);
 	if (ret)
 		return ret;
-	ret = check_range(vm, args->start, args->size, 1);
-	if (!ret)
-		ret = fakegpu_vm_prefetch(vm, args->start, args->start + args->size - 1,
-					  args->flags, &args->done);
+	ret = fakegpu_vm_prefetch(vm, args->start, args->start + args->size - 1, args->flags,
+				  &args->done);
 	fakegpu_vm_put(vm);
 	return ret;
 }
@@ -132,13 +142,12 @@ int fakegpu_ioctl_vm_advise(struct drm_device *drm, void *data, struct drm_file 
 	ret = check_attr(args->attr, args->value);
 	if (ret)
 		return ret;
-	ret = fakegpu_vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
+	ret = lookup_range(to_fakegpu(drm), file, args->vm_id, args->start, args->size, PAGE_SIZE,
+			   &vm);
 	if (ret)
 		return ret;
-	ret = check_range(vm, args->start, args->size, PAGE_SIZE);
-	if (!ret)
-		ret = fakegpu_vm_advise(vm, args->start, args->start + args->size - 1, args->attr,
-					args->value);
+	ret = fakegpu_vm_advise(vm, args->start, args->start + args->size - 1, args->attr,
+				args->value);
 	fakegpu_vm_put(vm);
 	return ret;
 }
@@ -157,12 +166,10 @@ int fakegpu_ioctl_vm_query_attrs(struct drm_device *drm, void *data, struct drm_
 	ret = fakegpu_array_check(&args->ranges);
 	if (ret)
 		return ret;
-	ret = fakegpu_vm_lookup(to_fakegpu(drm), file, args->vm_id, &vm);
+	ret = lookup_range(to_fakegpu(drm), file, args->vm_id, args->start, args->size, PAGE_SIZE,
+			   &vm);
 	if (ret)
 		return ret;
-	ret = check_range(vm, args->start, args->size, PAGE_SIZE);
-	if (ret)
-		goto out_put;
 
 	args->next = args->start;
 	while (count < args->ranges.count && args->next <= last) {
@@ -187,7 +194,6 @@ int fakegpu_ioctl_vm_query_attrs(struct drm_device *drm, void *data, struct drm_
 		args->next = range.end;
 	}
 	args->ranges.count = count;
-out_put:
 	fakegpu_vm_put(vm);
 	return ret;
 }
@@ -237,14 +243,13 @@ int fakegpu_ioctl_range_register(struct drm_device *drm, void *data, struct drm_
 	if (args->flags || args->pad)
 		return -EINVAL;
 
-	ret = fakegpu_vm_lookup(fdev, file, args->vm_id, &vm);
+	ret = lookup_range(fdev, file, args->vm_id, args->start, args->size, PAGE_SIZE, &vm);
 	if (ret)
 		return ret;
-	ret = check_range(vm, args->start, args->size, PAGE_SIZE);
-	if (!ret && vm->intervals.scheme != DRM_FAKEGPU_SCHEME_FIXED)
-		ret = -EINVAL;
-	if (!ret)
+	if (vm->intervals.scheme == DRM_FAKEGPU_SCHEME_FIXED)
 		ret = count_range(fdev, file->driver_priv, vm);
+	else
+		ret = -EINVAL;
 	if (ret)
 		goto out_put;
 
