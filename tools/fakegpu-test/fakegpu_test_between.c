@@ -17,9 +17,11 @@
 
 #include <dirent.h>
 #include <glob.h>
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 /* Workers remove things: what a test left has this long to go. */
@@ -188,6 +190,8 @@ static __attribute__((constructor)) void install(void)
 	unsetenv("FAKEGPU_TEST_BETWEEN");
 	harness = getpid();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	/* NUMA balancing passes over who wants local memory; all that is forked inherits that. */
+	syscall(SYS_set_mempolicy, MPOL_LOCAL, NULL, 0);
 	pthread_atfork(between_tests, NULL, NULL);
 	atexit(between_tests);
 }

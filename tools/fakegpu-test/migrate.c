@@ -308,13 +308,23 @@ TEST_F(migrate, compaction)
 
 #define SCAN	"/sys/kernel/debug/sched/numa_balancing/"
 
-/* Let the kernel look who uses what, as often as it can. */
+/*
+ * Let the kernel look who uses what, as often as it can. The runner leaves that
+ * on, but has us ask for local memory, and whoever asks for some is passed over.
+ */
 static bool balancing_start(struct sys_state *sys)
 {
-	return !sys_set(sys, SCAN "scan_delay_ms", "1") &&
+	return !syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0) &&
+	       !sys_set(sys, SCAN "scan_delay_ms", "1") &&
 	       !sys_set(sys, SCAN "scan_period_min_ms", "1") &&
 	       !sys_set(sys, SCAN "scan_size_mb", "4096") &&
 	       !sys_set(sys, "/proc/sys/kernel/numa_balancing", "1");
+}
+
+static void balancing_stop(struct sys_state *sys)
+{
+	syscall(SYS_set_mempolicy, MPOL_LOCAL, NULL, 0);
+	sys_restore(sys);
 }
 
 #define BALANCING_START(sys) do { \
@@ -345,7 +355,7 @@ static void check_hints(struct __test_metadata *_metadata, struct gpu *gpu, stru
 	while (gpu_mapped(gpu, p, size) && gpu_now() < end)
 		;
 	/* What are hints by now stay hints, and no new ones come. */
-	sys_restore(sys);
+	balancing_stop(sys);
 	EXPECT_UNMAPPED(gpu, p, size);
 
 	/* The page of results may have got a hint, too. */
@@ -392,7 +402,7 @@ TEST_F(migrate, hints_then_device_writes)
 	BALANCING_START(&self->sys);
 	while (gpu_mapped(gpu, p, SIZE) && gpu_now() < end)
 		;
-	sys_restore(&self->sys);
+	balancing_stop(&self->sys);
 	EXPECT_UNMAPPED(gpu, p, SIZE);
 	EXPECT_FAULTS(gpu, 1, EXPECT_RUN(gpu, fakegpu_fill(p, SIZE / 2, BYTES(0x91))));
 	EXPECT_BYTES(p, SIZE / 2, 0x91);

@@ -434,7 +434,8 @@ TEST_F(special, driver_pages)
 		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr),
 		.config = PERF_COUNT_SW_DUMMY, .disabled = 1,
 	};
-	int fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	/* Of a processor: for one of a task the kernel changes its scheduler's code. */
+	int fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 	const size_t size = 3 * GPU_PAGE;
 	uint8_t *p;
 
