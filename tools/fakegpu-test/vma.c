@@ -429,6 +429,42 @@ TEST_F(vma, emptied_behind)
 	EXPECT_EQ(0, fakegpu_vm_destroy(gpu->fd, other.vm));
 }
 
+/*
+ * Behaviours 37, 38: the interval that was there before still hears of it when the
+ * VMA of the one that came after it goes, which goes as a whole, not by parts
+ */
+TEST_F(vma, dead_beside)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p = read_vma(_metadata, gpu, 4 * GPU_PAGE);
+	struct hole hole = { .p = p, .size = 8 * GPU_PAGE };
+	pthread_t thread;
+
+	if (!direct(gpu))
+		inject_set(gpu, "hold_remove", 1, 1);
+	EXPECT_EQ(0, munmap(p, 4 * GPU_PAGE));
+	if (!direct(gpu))
+		EXPECT_EVENTUALLY(1UL, inject_get(gpu, "hold_remove").held);
+	ASSERT_EQ(p, mmap(p, hole.size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+	gpu_pattern(p, hole.size, 2);
+	EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_PATTERN(gpu, p, hole.size, 2));
+	EXPECT_LAYOUT(gpu, p, hole.size, "0-8");
+
+	/* The dead one's callback has been by then, the other's is held. */
+	inject_range(gpu, p + 6 * GPU_PAGE, GPU_PAGE);
+	inject_set(gpu, "hold_invalidate", 1, 1);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, hole_main, &hole));
+	EXPECT_EVENTUALLY(1UL, inject_get(gpu, "hold_invalidate").held);
+	EXPECT_LAYOUT(gpu, p, hole.size, "0-8");
+	INJECT_RELEASE(gpu, "hold_invalidate");
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, hole.ret);
+	EXPECT_LAYOUT(gpu, p, hole.size, "");
+	if (!direct(gpu))
+		INJECT_RELEASE(gpu, "hold_remove");
+}
+
 struct unmapper {
 	uint8_t *p;
 	size_t size;

@@ -116,13 +116,19 @@ void fakegpu_intervals_clear(struct fakegpu_intervals *intervals, unsigned long 
 }
 
 /*
- * A range of the mirror was cleared by a callback: whatever is live there heeds it,
- * not only the interval whose callback it is. A part may have been another's
- * when the tree of notifiers was locked, and gets no callback of its own then.
+ * What @range has of [start, last] was cleared by a callback: whatever is live
+ * there heeds it, not only the interval whose callback it is. A part may have been
+ * another's when the tree of notifiers was locked, and gets no callback of its own
+ * then. An UNMAP is heeded when all that it takes of an interval is cleared: a dead
+ * one that is still registered may reach into a live one, and doesn't make a head or
+ * a hole of what is to go as a whole.
  */
 static void heed_cleared(struct fakegpu_intervals *intervals, unsigned long start,
-			 unsigned long last, bool unmapped, unsigned long cur_seq)
+			 unsigned long last, const struct mmu_notifier_range *range,
+			 unsigned long cur_seq)
 {
+	bool unmapped = range->event == MMU_NOTIFY_UNMAP &&
+			intervals->scheme == DRM_FAKEGPU_SCHEME_VMA;
 	struct interval_tree_node *node;
 
 	if (!fakegpu_intervals_lazy(intervals))
@@ -132,7 +138,8 @@ static void heed_cleared(struct fakegpu_intervals *intervals, unsigned long star
 			container_of(node, struct fakegpu_interval, node);
 		const unsigned long interval_last = node->last;
 
-		if (unmapped && intervals->scheme == DRM_FAKEGPU_SCHEME_VMA)
+		if (unmapped && max(range->start, node->start) >= start &&
+		    min(range->end - 1, node->last) <= last)
 			fakegpu_vma_unmapped(interval, start, last, cur_seq);
 		fakegpu_interval_kill_if_empty(interval);
 		if (interval_last >= last)
@@ -196,7 +203,7 @@ bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 	record_event(interval, range, time, clear.pages);
 	trace_fakegpu_invalidate(interval, range, clear.pages);
 
-	heed_cleared(intervals, start, last, range->event == MMU_NOTIFY_UNMAP, cur_seq);
+	heed_cleared(intervals, start, last, range, cur_seq);
 	write_unlock(&mirror->lock);
 	return true;
 }
