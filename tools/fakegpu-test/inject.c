@@ -10,7 +10,7 @@ INJECT_FIXTURE(inject);
 static const char *const knobs[] = {
 	"fail_arrays", "fail_interval", "fail_insert", "fail_node", "fail_commit", "fail_reserve",
 	"retry", "delay_commit", "delay_invalidate", "hold_commit", "hold_invalidate",
-	"hold_remove",
+	"hold_remove", "hold_verify",
 };
 
 /* A VM of its own: nothing in the mirror, nothing in reserve, window of @order. */

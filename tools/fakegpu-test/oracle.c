@@ -4,7 +4,9 @@
  * The module parameter broken_clear leaves the last page of each clear. The
  * device only reads here: the page behind such an entry belongs to others.
  */
-#include "fakegpu_test.h"
+#include <pthread.h>
+
+#include "fakegpu_test_inject.h"
 
 #define BROKEN	"/sys/module/fakegpu/parameters/broken_clear"
 
@@ -31,7 +33,7 @@ static bool set_broken(bool on)
 /* Also where a test of before was killed. */
 FIXTURE_SETUP(oracle)
 {
-	GPU_SETUP(&self->gpu, &variant->conf);
+	INJECT_SETUP(&self->gpu, &variant->conf);
 	self->writable = set_broken(false);
 	if (!self->writable)
 		SKIP(return, "cannot write " BROKEN ": run as root");
@@ -40,7 +42,7 @@ FIXTURE_SETUP(oracle)
 FIXTURE_TEARDOWN(oracle)
 {
 	EXPECT_EQ(self->writable, set_broken(false));
-	GPU_TEARDOWN(&self->gpu);
+	INJECT_TEARDOWN(&self->gpu);
 }
 
 enum how { HOW_MUNMAP, HOW_DONTNEED, HOW_MPROTECT };
@@ -119,6 +121,92 @@ TEST_F(oracle, catches_dontneed)
 TEST_F(oracle, catches_mprotect)
 {
 	caught(_metadata, &self->gpu, HOW_MPROTECT);
+}
+
+struct asked {
+	struct gpu *gpu;
+	volatile bool ready;
+	volatile bool go;
+	int ret;
+};
+
+static void *asked_main(void *arg)
+{
+	struct asked *asked = arg;
+	void *volatile first;
+
+	/* malloc() maps memory for a new thread, and needs mmap_lock for that. */
+	first = malloc(1);
+	free(first);
+	asked->ready = true;
+	while (!asked->go)
+		usleep(1000);
+	asked->ret = gpu_verify(asked->gpu);
+	return NULL;
+}
+
+/* Behaviour 123: what is mapped while verify is at work is no mismatch */
+TEST_F(oracle, mapped_meanwhile)
+{
+	struct gpu *gpu = &self->gpu;
+	struct asked asked = { .gpu = gpu, .go = true };
+	uint8_t *p = gpu_map_anon(SIZE);
+	pthread_t thread;
+
+	p[0] = 1;
+	EXPECT_RUN(gpu, fakegpu_touch(p, 1, 1, 0));
+	inject_range(gpu, p, SIZE);
+	INJECT_HOLD(gpu, "hold_verify",
+		    ASSERT_EQ(0, pthread_create(&thread, NULL, asked_main, &asked)));
+	EXPECT_RUN(gpu, fakegpu_touch(p + 4 * GPU_PAGE, 1, 1, DRM_FAKEGPU_CMD_WRITE));
+	EXPECT_MAPPED(gpu, p + 4 * GPU_PAGE, GPU_PAGE);
+	INJECT_RELEASE(gpu, "hold_verify");
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, asked.ret)
+		TH_LOG("%s", gpu_why());
+	EXPECT_VERIFY(gpu);
+}
+
+struct unmapped {
+	uint8_t *p;
+	int ret;
+};
+
+static void *unmapped_main(void *arg)
+{
+	struct unmapped *unmapped = arg;
+
+	unmapped->ret = munmap(unmapped->p, SIZE);
+	return NULL;
+}
+
+/* Behaviours 31, 123: munmap() takes the VMA away first, then invalidates: no mismatch either */
+TEST_F(oracle, unmapped_meanwhile)
+{
+	struct gpu *gpu = &self->gpu;
+	struct asked asked = { .gpu = gpu };
+	struct unmapped unmapped = { .p = gpu_map_anon(SIZE) };
+	pthread_t thread, verifier;
+
+	gpu_pattern(unmapped.p, SIZE, 1);
+	EXPECT_RUN(gpu, fakegpu_touch(unmapped.p, SIZE, GPU_PAGE, 0));
+	inject_range(gpu, unmapped.p, SIZE);
+	/* Not later: munmap() has mmap_lock then. */
+	ASSERT_EQ(0, pthread_create(&verifier, NULL, asked_main, &asked));
+	EXPECT_EVENTUALLY(true, asked.ready);
+	INJECT_HOLD(gpu, "hold_invalidate",
+		    ASSERT_EQ(0, pthread_create(&thread, NULL, unmapped_main, &unmapped)));
+	INJECT_HOLD(gpu, "hold_verify", asked.go = true);
+	/* It has seen that nothing is mapped, where there still are entries. */
+	INJECT_RELEASE(gpu, "hold_verify");
+	usleep(100000);
+	INJECT_RELEASE(gpu, "hold_invalidate");
+	pthread_join(thread, NULL);
+	pthread_join(verifier, NULL);
+	EXPECT_EQ(0, unmapped.ret);
+	EXPECT_EQ(0, asked.ret)
+		TH_LOG("%s", gpu_why());
+	EXPECT_UNMAPPED(gpu, unmapped.p, SIZE);
 }
 
 TEST_HARNESS_MAIN

@@ -57,6 +57,7 @@ static const struct {
 	[FAKEGPU_RACE_HOLD_COMMIT] = { "hold_commit" },
 	[FAKEGPU_RACE_HOLD_INVALIDATE] = { "hold_invalidate" },
 	[FAKEGPU_RACE_HOLD_REMOVE] = { "hold_remove" },
+	[FAKEGPU_RACE_HOLD_VERIFY] = { "hold_verify" },
 };
 
 /* ---------------------------------------------------- the driver's side --- */

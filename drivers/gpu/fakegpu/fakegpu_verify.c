@@ -4,7 +4,12 @@
  *
  * It reads the CPU's page table by hmm_range_fault() without faulting anything
  * in, under the same retry protocol as the service loop, so a difference that
- * it sees isn't one that an invalidation is about to repair.
+ * it sees isn't one that an invalidation is about to repair. The mirror is read
+ * first: what is mapped, or may be written, later than that is in the CPU's page
+ * table before it is in the mirror, and no invalidation tells of it. And munmap()
+ * takes a VMA away before it invalidates, and then holds mmap_lock for read only:
+ * whoever reads too sees that nothing is mapped. So where there is a difference,
+ * it looks again with mmap_lock held for write.
  */
 
 #include <linux/hmm.h>
@@ -15,6 +20,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
+#include "fakegpu_race.h"
 #include "fakegpu_verify.h"
 #include "fakegpu_vm.h"
 
@@ -25,6 +31,8 @@ struct oracle {
 	struct fakegpu_vm *vm;
 	struct seq_file *m;
 	struct fakegpu_verdict *verdict;
+	bool alone;	/* Look with mmap_lock held for write. */
+	u64 entries[FAKEGPU_LEAF_PAGES];
 	unsigned long pfns[FAKEGPU_LEAF_PAGES];
 };
 
@@ -35,18 +43,21 @@ static void tell(struct oracle *oracle, unsigned long addr, u64 entry, const cha
 			   entry, what);
 }
 
-static void check_page(struct oracle *oracle, unsigned long addr, u64 entry, unsigned long cpu)
+/* How an entry differs from what the CPU has there, or NULL. */
+static const char *difference(u64 entry, unsigned long cpu)
+{
+	if ((cpu & (HMM_PFN_VALID | HMM_PFN_ERROR)) != HMM_PFN_VALID)
+		return "the CPU maps nothing";
+	if (page_to_pfn(hmm_pfn_to_page(cpu)) != fakegpu_entry_pfn(entry))
+		return "the CPU maps another page";
+	if ((entry & FAKEGPU_ENTRY_WRITE) && !(cpu & HMM_PFN_WRITE))
+		return "the CPU's page table does not allow writes";
+	return NULL;
+}
+
+static void check_page_attr(struct oracle *oracle, unsigned long addr, u64 entry)
 {
 	struct fakegpu_attr_run run;
-
-	oracle->verdict->entries++;
-
-	if ((cpu & (HMM_PFN_VALID | HMM_PFN_ERROR)) != HMM_PFN_VALID)
-		tell(oracle, addr, entry, "the CPU maps nothing");
-	else if (page_to_pfn(hmm_pfn_to_page(cpu)) != fakegpu_entry_pfn(entry))
-		tell(oracle, addr, entry, "the CPU maps another page");
-	else if ((entry & FAKEGPU_ENTRY_WRITE) && !(cpu & HMM_PFN_WRITE))
-		tell(oracle, addr, entry, "the CPU's page table does not allow writes");
 
 	fakegpu_attrs_find(&oracle->vm->attrs, addr, &run);
 	if (oracle->vm->attrs.unsettled)
@@ -77,24 +88,76 @@ static void check_attrs(struct oracle *oracle)
 	}
 }
 
-/* Under the mirror lock, after the retry check: mirror and snapshot are of one time. */
-static void check_slot(struct oracle *oracle, unsigned long start, unsigned long last)
+/* Call @each for each page of [start, last] that has an entry, under the mirror lock. */
+static void walk_entries(struct oracle *oracle, unsigned long start, unsigned long last,
+			 void (*each)(struct oracle *oracle, unsigned long addr, u64 entry))
 {
-	struct fakegpu_mirror *mirror = &oracle->vm->mirror;
 	struct fakegpu_mirror_leaf leaf;
 	unsigned long addr = start;
 
-	while (addr <= last && fakegpu_mirror_next(mirror, addr, last, &leaf)) {
+	while (addr <= last && fakegpu_mirror_next(&oracle->vm->mirror, addr, last, &leaf)) {
 		unsigned long stop = min(leaf.start + ((1UL << leaf.shift) - 1), last);
 
 		for (addr = max(addr, leaf.start); addr <= stop; addr += PAGE_SIZE) {
 			u64 offset = (addr - leaf.start) >> PAGE_SHIFT;
 
-			check_page(oracle, addr,
-				   leaf.entry + (offset << FAKEGPU_ENTRY_PFN_SHIFT),
-				   oracle->pfns[(addr - start) >> PAGE_SHIFT]);
+			each(oracle, addr, leaf.entry + (offset << FAKEGPU_ENTRY_PFN_SHIFT));
 		}
 	}
+}
+
+static unsigned long page_index(unsigned long addr)
+{
+	return (addr & (FAKEGPU_LEAF_SIZE - 1)) >> PAGE_SHIFT;
+}
+
+static void note_entry(struct oracle *oracle, unsigned long addr, u64 entry)
+{
+	oracle->entries[page_index(addr)] = entry;
+}
+
+/*
+ * Under the mirror lock, after the retry check: what was in the mirror then is in
+ * the CPU's page table. Attributes are held against what is in the mirror now.
+ * Returns 0, or -EBUSY if it has to be looked at alone.
+ */
+static int check_slot(struct oracle *oracle, unsigned long start, unsigned long last)
+{
+	const unsigned long first = page_index(start), stop = page_index(last) + 1;
+	unsigned long i, entries = 0;
+
+	for (i = first; i < stop; i++) {
+		const char *what;
+
+		if (!oracle->entries[i])
+			continue;
+		entries++;
+		what = difference(oracle->entries[i], oracle->pfns[i]);
+		if (what && !oracle->alone) {
+			oracle->alone = true;
+			return -EBUSY;
+		}
+		if (what)
+			tell(oracle, start + ((i - first) << PAGE_SHIFT), oracle->entries[i], what);
+	}
+	oracle->verdict->entries += entries;
+	walk_entries(oracle, start, last, check_page_attr);
+	return 0;
+}
+
+static int oracle_lock(struct oracle *oracle)
+{
+	struct mm_struct *mm = oracle->vm->mm;
+
+	return oracle->alone ? mmap_write_lock_killable(mm) : mmap_read_lock_killable(mm);
+}
+
+static void oracle_unlock(struct oracle *oracle)
+{
+	if (oracle->alone)
+		mmap_write_unlock(oracle->vm->mm);
+	else
+		mmap_read_unlock(oracle->vm->mm);
 }
 
 /*
@@ -107,7 +170,7 @@ static int verify_pass(struct oracle *oracle, unsigned long start, unsigned long
 	struct fakegpu_vm *vm = oracle->vm;
 	struct hmm_range range = {
 		.start = start,
-		.hmm_pfns = oracle->pfns,
+		.hmm_pfns = oracle->pfns + page_index(start),
 	};
 	struct fakegpu_interval *interval;
 	struct fakegpu_mirror_leaf leaf;
@@ -130,17 +193,24 @@ static int verify_pass(struct oracle *oracle, unsigned long start, unsigned long
 	range.end = *lastp + 1;
 	range.notifier = &interval->notifier;
 	range.notifier_seq = mmu_interval_read_begin(&interval->notifier);
+	memset(oracle->entries, 0, sizeof(oracle->entries));
 	memset(oracle->pfns, 0, sizeof(oracle->pfns));
-	mmap_read_lock(vm->mm);
-	ret = hmm_range_fault(&range);
-	mmap_read_unlock(vm->mm);
+	read_lock(&vm->mirror.lock);
+	walk_entries(oracle, start, *lastp, note_entry);
+	read_unlock(&vm->mirror.lock);
+	ret = oracle_lock(oracle);
+	if (!ret) {
+		ret = hmm_range_fault(&range);
+		oracle_unlock(oracle);
+	}
+	fakegpu_race_hold(vm->intervals.race, FAKEGPU_RACE_HOLD_VERIFY, start, *lastp);
 
 	if (!ret) {
 		write_lock(&vm->mirror.lock);
 		if (!fakegpu_interval_valid(interval, start, *lastp, range.notifier_seq))
 			ret = -EBUSY;
 		else
-			check_slot(oracle, start, *lastp);
+			ret = check_slot(oracle, start, *lastp);
 		write_unlock(&vm->mirror.lock);
 	}
 	fakegpu_interval_put(interval);
@@ -152,6 +222,7 @@ static int verify_piece(struct oracle *oracle, unsigned long start, unsigned lon
 	unsigned long deadline = jiffies + msecs_to_jiffies(oracle->vm->timeout_ms);
 	int ret;
 
+	oracle->alone = false;
 	do {
 		*lastp = start | (FAKEGPU_LEAF_SIZE - 1);
 		ret = verify_pass(oracle, start, lastp);
