@@ -296,6 +296,7 @@ TEST_F(storm, notifier_storm)
 		queue[i] = gpu_queue(gpu);
 	before = gpu_state(gpu);
 	task_start(&task, storm_task, &storm);
+	EXPECT_EVENTUALLY(true, storm.rounds > 0);
 	for (n = 0; n < ROUNDS; n++) {
 		for (i = 0; i < QUEUES; i++)
 			EXPECT_SUBMIT(gpu, queue[i], &seqno[i],
