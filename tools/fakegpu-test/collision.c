@@ -27,29 +27,29 @@ struct access {
 	INJECT_HOLD(gpu, "hold_commit", EXPECT_SUBMIT(gpu, (a)->queue, &(a)->seqno, cmd)); \
 } while (0)
 
-/* The pass that is held goes on; @collisions passes of the service must not commit. */
-#define EXPECT_WON(gpu, a, collisions) do { \
-	struct drm_fakegpu_vm_get_state now_; \
-	INJECT_RELEASE(gpu, "hold_commit"); \
-	EXPECT_DONE(gpu, (a)->queue, (a)->seqno); \
-	now_ = gpu_state(gpu); \
+/* It is over, after @collisions passes of the service that must not commit. */
+#define EXPECT_OVER(gpu, a, collisions) do { \
+	struct drm_fakegpu_vm_get_state now_ = gpu_state(gpu); \
 	EXPECT_COUNT(gpu, collisions, now_.retries - (a)->before.retries); \
 	EXPECT_EQ(0, fakegpu_queue_destroy((gpu)->fd, (a)->queue)); \
 	EXPECT_VERIFY(gpu); \
 } while (0)
 
+/* The pass that is held goes on. */
+#define EXPECT_WON(gpu, a, collisions) do { \
+	INJECT_RELEASE(gpu, "hold_commit"); \
+	EXPECT_DONE(gpu, (a)->queue, (a)->seqno); \
+	EXPECT_OVER(gpu, a, collisions); \
+} while (0)
+
 #define EXPECT_LOST(gpu, a, collisions, err, at) do { \
 	struct drm_fakegpu_queue_get_state state_; \
-	struct drm_fakegpu_vm_get_state now_; \
 	INJECT_RELEASE(gpu, "hold_commit"); \
 	EXPECT_EQ(-EIO, fakegpu_wait((gpu)->fd, (a)->queue, (a)->seqno, GPU_WAIT_NS)); \
 	EXPECT_EQ(0, fakegpu_queue_state((gpu)->fd, (a)->queue, &state_)); \
 	EXPECT_EQ((uint32_t)(err), state_.error); \
 	EXPECT_EQ(fakegpu_va(at), (uint64_t)state_.fault_addr); \
-	now_ = gpu_state(gpu); \
-	EXPECT_COUNT(gpu, collisions, now_.retries - (a)->before.retries); \
-	EXPECT_EQ(0, fakegpu_queue_destroy((gpu)->fd, (a)->queue)); \
-	EXPECT_VERIFY(gpu); \
+	EXPECT_OVER(gpu, a, collisions); \
 } while (0)
 
 /* Behaviour 33: munmap of all of it, between the read of the page table and the commit */

@@ -53,4 +53,17 @@ static inline int task_join(struct task *task)
 	return task->ret;
 }
 
+/* For a task that unmaps. */
+struct munmap_range {
+	uint8_t *p;
+	size_t size;
+};
+
+static inline int munmap_task(void *arg)
+{
+	struct munmap_range *range = arg;
+
+	return munmap(range->p, range->size) ? -errno : 0;
+}
+
 #endif /* FAKEGPU_TEST_RACE_H */

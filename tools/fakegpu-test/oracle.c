@@ -4,9 +4,7 @@
  * The module parameter broken_clear leaves the last page of each clear. The
  * device only reads here: the page behind such an entry belongs to others.
  */
-#include <pthread.h>
-
-#include "fakegpu_test_inject.h"
+#include "fakegpu_test_race.h"
 
 #define BROKEN	"/sys/module/fakegpu/parameters/broken_clear"
 
@@ -127,10 +125,9 @@ struct asked {
 	struct gpu *gpu;
 	volatile bool ready;
 	volatile bool go;
-	int ret;
 };
 
-static void *asked_main(void *arg)
+static int asked_task(void *arg)
 {
 	struct asked *asked = arg;
 	void *volatile first;
@@ -141,8 +138,7 @@ static void *asked_main(void *arg)
 	asked->ready = true;
 	while (!asked->go)
 		usleep(1000);
-	asked->ret = gpu_verify(asked->gpu);
-	return NULL;
+	return gpu_verify(asked->gpu);
 }
 
 /* Behaviour 123: what is mapped while verify is at work is no mismatch */
@@ -151,33 +147,18 @@ TEST_F(oracle, mapped_meanwhile)
 	struct gpu *gpu = &self->gpu;
 	struct asked asked = { .gpu = gpu, .go = true };
 	uint8_t *p = gpu_map_anon(SIZE);
-	pthread_t thread;
+	struct task task;
 
 	p[0] = 1;
 	EXPECT_RUN(gpu, fakegpu_touch(p, 1, 1, 0));
 	inject_range(gpu, p, SIZE);
-	INJECT_HOLD(gpu, "hold_verify",
-		    ASSERT_EQ(0, pthread_create(&thread, NULL, asked_main, &asked)));
+	INJECT_HOLD(gpu, "hold_verify", task_start(&task, asked_task, &asked));
 	EXPECT_RUN(gpu, fakegpu_touch(p + 4 * GPU_PAGE, 1, 1, DRM_FAKEGPU_CMD_WRITE));
 	EXPECT_MAPPED(gpu, p + 4 * GPU_PAGE, GPU_PAGE);
 	INJECT_RELEASE(gpu, "hold_verify");
-	pthread_join(thread, NULL);
-	EXPECT_EQ(0, asked.ret)
+	EXPECT_EQ(0, task_join(&task))
 		TH_LOG("%s", gpu_why());
 	EXPECT_VERIFY(gpu);
-}
-
-struct unmapped {
-	uint8_t *p;
-	int ret;
-};
-
-static void *unmapped_main(void *arg)
-{
-	struct unmapped *unmapped = arg;
-
-	unmapped->ret = munmap(unmapped->p, SIZE);
-	return NULL;
 }
 
 /* Behaviours 31, 123: munmap() takes the VMA away first, then invalidates: no mismatch either */
@@ -185,28 +166,26 @@ TEST_F(oracle, unmapped_meanwhile)
 {
 	struct gpu *gpu = &self->gpu;
 	struct asked asked = { .gpu = gpu };
-	struct unmapped unmapped = { .p = gpu_map_anon(SIZE) };
-	pthread_t thread, verifier;
+	uint8_t *p = gpu_map_anon(SIZE);
+	struct munmap_range all = { .p = p, .size = SIZE };
+	struct task unmapper, verifier;
 
-	gpu_pattern(unmapped.p, SIZE, 1);
-	EXPECT_RUN(gpu, fakegpu_touch(unmapped.p, SIZE, GPU_PAGE, 0));
-	inject_range(gpu, unmapped.p, SIZE);
+	gpu_pattern(p, SIZE, 1);
+	EXPECT_RUN(gpu, fakegpu_touch(p, SIZE, GPU_PAGE, 0));
+	inject_range(gpu, p, SIZE);
 	/* Not later: munmap() has mmap_lock then. */
-	ASSERT_EQ(0, pthread_create(&verifier, NULL, asked_main, &asked));
+	task_start(&verifier, asked_task, &asked);
 	EXPECT_EVENTUALLY(true, asked.ready);
-	INJECT_HOLD(gpu, "hold_invalidate",
-		    ASSERT_EQ(0, pthread_create(&thread, NULL, unmapped_main, &unmapped)));
+	INJECT_HOLD(gpu, "hold_invalidate", task_start(&unmapper, munmap_task, &all));
 	INJECT_HOLD(gpu, "hold_verify", asked.go = true);
 	/* It has seen that nothing is mapped, where there still are entries. */
 	INJECT_RELEASE(gpu, "hold_verify");
 	usleep(100000);
 	INJECT_RELEASE(gpu, "hold_invalidate");
-	pthread_join(thread, NULL);
-	pthread_join(verifier, NULL);
-	EXPECT_EQ(0, unmapped.ret);
-	EXPECT_EQ(0, asked.ret)
+	EXPECT_EQ(0, task_join(&unmapper));
+	EXPECT_EQ(0, task_join(&verifier))
 		TH_LOG("%s", gpu_why());
-	EXPECT_UNMAPPED(gpu, unmapped.p, SIZE);
+	EXPECT_UNMAPPED(gpu, p, SIZE);
 }
 
 TEST_HARNESS_MAIN

@@ -4,9 +4,7 @@
  * more, with each munmap of a part, while the mirror entries stay.
  */
 #define _GNU_SOURCE
-#include <pthread.h>
-
-#include "fakegpu_test_inject.h"
+#include "fakegpu_test_race.h"
 
 #define PAGES	16UL
 #define SIZE	(PAGES * GPU_PAGE)
@@ -378,20 +376,6 @@ TEST_F(vma, no_memory)
 					       13 * GPU_PAGE));
 }
 
-struct hole {
-	uint8_t *p;
-	size_t size;
-	int ret;
-};
-
-static void *hole_main(void *arg)
-{
-	struct hole *hole = arg;
-
-	hole->ret = munmap(hole->p, hole->size);
-	return NULL;
-}
-
 /*
  * Behaviours 37, 105: what is behind a hole gets an interval of its own, and is
  * emptied while the invalidation of the hole is still under way: it goes
@@ -400,9 +384,9 @@ TEST_F(vma, emptied_behind)
 {
 	struct gpu *gpu = &self->gpu;
 	uint8_t *p = read_vma(_metadata, gpu, SIZE);
-	struct hole hole = { .p = p + 4 * GPU_PAGE, .size = 3 * GPU_PAGE };
+	struct munmap_range hole = { .p = p + 4 * GPU_PAGE, .size = 3 * GPU_PAGE };
 	struct gpu other = *gpu;
-	pthread_t thread;
+	struct task task;
 	uint32_t range;
 
 	/* Of the two callbacks for the hole the second one, of another VM, is held. */
@@ -411,7 +395,7 @@ TEST_F(vma, emptied_behind)
 					    GPU_PAGE, &range));
 	inject_range(gpu, p, SIZE);
 	inject_set(gpu, "hold_invalidate", 2, 1);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, hole_main, &hole));
+	task_start(&task, munmap_task, &hole);
 	EXPECT_EVENTUALLY(1UL, inject_get(gpu, "hold_invalidate").held);
 	EXPECT_LAYOUT(gpu, p, SIZE, direct(gpu) ? "0-4 7-16" : "0-16?");
 	/* The worker waits for mmap_lock, for write, and madvise() would wait behind it. */
@@ -422,8 +406,7 @@ TEST_F(vma, emptied_behind)
 		EXPECT_LAYOUT(gpu, p, SIZE, "0-4");
 		INJECT_RELEASE(gpu, "hold_invalidate");
 	}
-	pthread_join(thread, NULL);
-	EXPECT_EQ(0, hole.ret);
+	EXPECT_EQ(0, task_join(&task));
 	EXPECT_SETTLED(gpu, p, SIZE, "0-4");
 	EXPECT_FAULTS(gpu, 0, EXPECT_DEVICE_PATTERN(gpu, p, 4 * GPU_PAGE, 1));
 	EXPECT_EQ(0, fakegpu_vm_destroy(gpu->fd, other.vm));
@@ -437,30 +420,27 @@ TEST_F(vma, dead_beside)
 {
 	struct gpu *gpu = &self->gpu;
 	uint8_t *p = read_vma(_metadata, gpu, 4 * GPU_PAGE);
-	struct hole hole = { .p = p, .size = 8 * GPU_PAGE };
-	pthread_t thread;
+	struct munmap_range all = { .p = p, .size = 8 * GPU_PAGE };
+	struct task task;
 
 	if (!direct(gpu))
 		inject_set(gpu, "hold_remove", 1, 1);
 	EXPECT_EQ(0, munmap(p, 4 * GPU_PAGE));
 	if (!direct(gpu))
 		EXPECT_EVENTUALLY(1UL, inject_get(gpu, "hold_remove").held);
-	ASSERT_EQ(p, mmap(p, hole.size, PROT_READ | PROT_WRITE,
+	ASSERT_EQ(p, mmap(p, all.size, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
-	gpu_pattern(p, hole.size, 2);
-	EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_PATTERN(gpu, p, hole.size, 2));
-	EXPECT_LAYOUT(gpu, p, hole.size, "0-8");
+	gpu_pattern(p, all.size, 2);
+	EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_PATTERN(gpu, p, all.size, 2));
+	EXPECT_LAYOUT(gpu, p, all.size, "0-8");
 
 	/* The dead one's callback has been by then, the other's is held. */
 	inject_range(gpu, p + 6 * GPU_PAGE, GPU_PAGE);
-	inject_set(gpu, "hold_invalidate", 1, 1);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, hole_main, &hole));
-	EXPECT_EVENTUALLY(1UL, inject_get(gpu, "hold_invalidate").held);
-	EXPECT_LAYOUT(gpu, p, hole.size, "0-8");
+	INJECT_HOLD(gpu, "hold_invalidate", task_start(&task, munmap_task, &all));
+	EXPECT_LAYOUT(gpu, p, all.size, "0-8");
 	INJECT_RELEASE(gpu, "hold_invalidate");
-	pthread_join(thread, NULL);
-	EXPECT_EQ(0, hole.ret);
-	EXPECT_LAYOUT(gpu, p, hole.size, "");
+	EXPECT_EQ(0, task_join(&task));
+	EXPECT_LAYOUT(gpu, p, all.size, "");
 	if (!direct(gpu))
 		INJECT_RELEASE(gpu, "hold_remove");
 }
