@@ -106,14 +106,14 @@ static void walk_entries(struct oracle *oracle, unsigned long start, unsigned lo
 	}
 }
 
-static unsigned long page_index(unsigned long addr)
+static unsigned long place(unsigned long addr)
 {
 	return (addr & (FAKEGPU_LEAF_SIZE - 1)) >> PAGE_SHIFT;
 }
 
 static void note_entry(struct oracle *oracle, unsigned long addr, u64 entry)
 {
-	oracle->entries[page_index(addr)] = entry;
+	oracle->entries[place(addr)] = entry;
 }
 
 /*
@@ -123,7 +123,7 @@ static void note_entry(struct oracle *oracle, unsigned long addr, u64 entry)
  */
 static int check_slot(struct oracle *oracle, unsigned long start, unsigned long last)
 {
-	const unsigned long first = page_index(start), stop = page_index(last) + 1;
+	const unsigned long first = place(start), stop = place(last) + 1;
 	unsigned long i, entries = 0;
 
 	for (i = first; i < stop; i++) {
@@ -170,7 +170,7 @@ static int verify_pass(struct oracle *oracle, unsigned long start, unsigned long
 	struct fakegpu_vm *vm = oracle->vm;
 	struct hmm_range range = {
 		.start = start,
-		.hmm_pfns = oracle->pfns + page_index(start),
+		.hmm_pfns = oracle->pfns + place(start),
 	};
 	struct fakegpu_interval *interval;
 	struct fakegpu_mirror_leaf leaf;
