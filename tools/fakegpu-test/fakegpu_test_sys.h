@@ -337,8 +337,10 @@ static inline void sys_restore(struct sys_state *sys)
 		sys_write(v->path, v->old);
 	}
 	/* What is on swap has to fit into memory now. */
-	if (sys->cgroup[0])
+	if (sys->cgroup[0]) {
+		sys_write(sys_cgroup_file(sys, "memory.high"), "max");
 		sys_write(sys_cgroup_file(sys, "memory.max"), "max");
+	}
 	if (sys->swap[0]) {
 		if (swapoff(sys->swap))
 			gpu_die("swapoff: %s", strerror(errno));
