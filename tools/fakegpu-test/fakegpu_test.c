@@ -222,19 +222,49 @@ uint64_t gpu_stat(struct gpu *gpu, const char *name)
 	return value;
 }
 
+/* All of them from one reading of the file. */
 struct gpu_gauges gpu_gauges(struct gpu *gpu)
 {
-	struct gpu_gauges g;
+	struct gpu_gauges g = { 0 };
+	const struct {
+		const char *name;
+		uint64_t *value;
+	} wanted[] = {
+		{ "vms", &g.vms },
+		{ "queues", &g.queues },
+		{ "intervals", &g.intervals },
+		{ "nodes", &g.nodes },
+		{ "pages_small", &g.pages_small },
+		{ "leaves_large", &g.leaves_large },
+		{ "faults_pending", &g.faults_pending },
+		{ "attrs", &g.attrs },
+		{ "attr_intervals", &g.attr_intervals },
+	};
+	const size_t count = sizeof(wanted) / sizeof(*wanted);
+	char path[128], line[256], name[64];
+	unsigned long long value;
+	size_t found = 0, i;
+	FILE *file;
+	int ret = fakegpu_debug_path(gpu->fd, "stats", path, sizeof(path));
 
-	g.vms = gpu_stat(gpu, "vms");
-	g.queues = gpu_stat(gpu, "queues");
-	g.intervals = gpu_stat(gpu, "intervals");
-	g.nodes = gpu_stat(gpu, "nodes");
-	g.pages_small = gpu_stat(gpu, "pages_small");
-	g.leaves_large = gpu_stat(gpu, "leaves_large");
-	g.faults_pending = gpu_stat(gpu, "faults_pending");
-	g.attrs = gpu_stat(gpu, "attrs");
-	g.attr_intervals = gpu_stat(gpu, "attr_intervals");
+	if (ret)
+		gpu_die("debugfs stats: %s", strerror(-ret));
+	file = fopen(path, "re");
+	if (!file)
+		gpu_die("%s: %s (run as root, with debugfs mounted)", path, strerror(errno));
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%63[^:]: %llu", name, &value) != 2)
+			continue;
+		for (i = 0; i < count; i++) {
+			if (strcmp(name, wanted[i].name))
+				continue;
+			*wanted[i].value = value;
+			found++;
+		}
+	}
+	fclose(file);
+	if (found != count)
+		gpu_die("%s tells %zu of %zu gauges", path, found, count);
 	return g;
 }
 
