@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What is timed on two processors: ratios within one run, as times mean nothing
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "cost.h"
+
+#define SIZE		(32 * MIB)
+#define TRIES		5
+#define FAULTS		2000U
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static int cmp_double(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(double *values, unsigned int count)
+{
+	qsort(values, count, sizeof(*values), cmp_double);
+	return values[count / 2];
+}
+
+/* Seconds that @queues queues take to read a range each, at the same time. */
+static double read_by(struct cost *c, const uint32_t *queue, uint8_t *const *p,
+		      unsigned int queues, unsigned int rounds)
+{
+	struct drm_fakegpu_cmd cmds[16];
+	double begin = now();
+	uint64_t seqno[2];
+	unsigned int i, r;
+	int ret;
+
+	for (i = 0; i < queues; i++) {
+		for (r = 0; r < rounds; r++)
+			cmds[r] = fakegpu_checksum(p[i], SIZE, NULL);
+		ret = fakegpu_submit(c->fd, queue[i], cmds, rounds, &seqno[i]);
+		if (ret)
+			cost_die("submit: %s", strerror(-ret));
+	}
+	for (i = 0; i < queues; i++) {
+		ret = fakegpu_wait(c->fd, queue[i], seqno[i], -1);
+		if (ret)
+			cost_die("wait: %s", strerror(-ret));
+	}
+	return now() - begin;
+}
+
+static void make_cold(uint8_t *const *p)
+{
+	unsigned int i;
+
+	/* Read-only and back: the mirror loses the entries, the CPU loses no page. */
+	for (i = 0; i < 2; i++)
+		if (mprotect(p[i], SIZE, PROT_READ) ||
+		    mprotect(p[i], SIZE, PROT_READ | PROT_WRITE))
+			cost_die("mprotect: %s", strerror(errno));
+}
+
+/* How far two queues of one VM get, in multiples of one. */
+static double time_queues(struct cost *c, unsigned long cold)
+{
+	const unsigned int rounds = cold ? 1 : 4;
+	uint8_t *p[2] = { cost_reserve(SIZE), cost_reserve(SIZE) };
+	uint32_t queue[2] = { c->queue, cost_queue(c) };
+	double ratio[TRIES];
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		cost_map(p[i], SIZE, false);
+		cost_populate(p[i], SIZE);
+	}
+	read_by(c, queue, p, 2, 1);
+	for (i = 0; i < TRIES; i++) {
+		double one, two;
+
+		if (cold)
+			make_cold(p);
+		one = read_by(c, queue, p, 1, rounds);
+		if (cold)
+			make_cold(p);
+		two = read_by(c, queue, p, 2, rounds);
+		ratio[i] = 2 * one / two;
+	}
+	return median(ratio, TRIES);
+}
+
+static void *copy_main(void *arg)
+{
+	uint8_t *p = arg;
+	unsigned int i;
+
+	for (i = 0; i < 16; i++) {
+		memcpy(p, p + SIZE / 2, SIZE / 2);
+		__asm__ volatile("" : : "r"(p) : "memory");
+	}
+	return NULL;
+}
+
+/* The same of two threads of the CPU: how far the machine lets them. */
+static double time_threads(void)
+{
+	uint8_t *p[2] = { cost_reserve(SIZE), cost_reserve(SIZE) };
+	double ratio[TRIES];
+	pthread_t thread;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		cost_map(p[i], SIZE, false);
+		cost_populate(p[i], SIZE);
+	}
+	for (i = 0; i < TRIES; i++) {
+		double begin = now(), one, two;
+
+		copy_main(p[0]);
+		one = now() - begin;
+		begin = now();
+		if (pthread_create(&thread, NULL, copy_main, p[1]))
+			cost_die("can't create a thread");
+		copy_main(p[0]);
+		pthread_join(thread, NULL);
+		two = now() - begin;
+		ratio[i] = 2 * one / two;
+	}
+	return median(ratio, TRIES);
+}
+
+static double count_queues(struct cost *c, unsigned long cold)
+{
+	return c->party->kind == CPU ? time_threads() : time_queues(c, cold);
+}
+
+/* ------------------------------------------------------------------ contended --- */
+
+struct rival {
+	uint8_t *p;
+	volatile bool stop;
+	unsigned long rounds;
+};
+
+/* Give the slot back and take it again, as fast as it goes. */
+static void *rival_main(void *arg)
+{
+	struct rival *rival = arg;
+
+	while (!rival->stop) {
+		if (madvise(rival->p, LEAF, MADV_DONTNEED))
+			cost_die("madvise: %s", strerror(errno));
+		rival->p[LEAF / 2] = 1;
+		rival->rounds++;
+	}
+	return NULL;
+}
+
+/* Passes of the service that were for nothing: of 1,000 accesses the @permille-th worst. */
+static double count_contended(struct cost *c, unsigned long permille)
+{
+	struct rival rival = { .p = cost_reserve(LEAF) };
+	double *retries = calloc(FAULTS, sizeof(*retries));
+	pthread_t thread;
+	unsigned int i;
+
+	if (!retries)
+		cost_die("out of memory");
+	cost_map(rival.p, LEAF, false);
+	if (pthread_create(&thread, NULL, rival_main, &rival))
+		cost_die("can't create a thread");
+	for (i = 0; i < FAULTS; i++) {
+		uint64_t before = cost_state(c).retries;
+
+		/* Ends the process if it isn't served. */
+		cost_access(c, rival.p + i % 512 * PAGE, PAGE, PAGE, i % 2);
+		retries[i] = cost_state(c).retries - before;
+	}
+	rival.stop = true;
+	pthread_join(thread, NULL);
+	qsort(retries, FAULTS, sizeof(*retries), cmp_double);
+	return retries[(FAULTS - 1) * permille / 1000];
+}
+
+const struct figure ratios[] = {
+	{ "queues.warm", "times one", "two queues of a VM, all mapped; CPU: two threads",
+	  BY(CPU) | BY(DEVICE), count_queues, 0, false },
+	{ "queues.cold", "times one", "the same, each page with a device fault",
+	  BY(DEVICE), count_queues, 1, false },
+	{ "contended.p50", "passes", "for nothing, beside a thread that loops MADV_DONTNEED there",
+	  BY(DEVICE), count_contended, 500, false },
+	{ "contended.p99", "passes", "the 99th percentile",
+	  BY(DEVICE), count_contended, 990, false },
+	{ "contended.max", "passes", "the most",
+	  BY(DEVICE), count_contended, 1000, false },
+};
+
+const unsigned int nr_ratios = sizeof(ratios) / sizeof(ratios[0]);
