@@ -34,8 +34,8 @@ build_kernel = $(if $(KDIR),:,tools/vm/build-kernel '$(KERNEL)')
 MODEL_ARGS = --seeds '$(SEEDS)' --ops '$(OPS)' --threads '$(THREADS)' \
 	$(if $(SEED),--seed '$(SEED)') $(if $(REPLAY),--replay '$(REPLAY)') $(ARGS)
 
-.PHONY: help demo test model check unit mutants series bench-schemes lint shell kernel module \
-	tools tests install clean
+.PHONY: help demo test model check unit mutants series bench bench-schemes lint shell kernel \
+	module tools tests install clean
 help:
 	@echo 'Targets:'
 	@echo '  demo      build everything, boot a guest and show what fakegpu does'
@@ -45,6 +45,8 @@ help:
 	@echo '  mutants   break the driver in many ways, one at a time, and see that tests fail'
 	@echo '  series    check, build and boot the kernel patches one by one, run KUnit, and the'
 	@echo '            tests that need them (or TESTS=) on the debug kernel with them'
+	@echo '  bench     count what device faults cost, hold it against the targets; makes the figures'
+	@echo '            of docs/performance.rst (KERNEL=perf by default; ARGS=--guard: a quick look)'
 	@echo '  bench-schemes  count what each scheme costs; makes the figures of docs/schemes.rst'
 	@echo '  lint      check the source'
 	@echo '  check     lint, unit and test'
@@ -110,6 +112,18 @@ series:
 	@tools/series $(ARGS)
 	@$(if $(ARGS),:,$(MAKE) test KERNEL=series)
 series: export TESTS := $(or $(TESTS),*.direct*.*)
+
+# Costs are counted on a kernel without what makes it slower, if none is asked for.
+bench_kernel = $(if $(filter file,$(origin KERNEL)),perf,$(KERNEL))
+
+bench:
+	@tools/vm/deps build guest test bench '$(bench_kernel)'
+	@tools/vm/build-kernel '$(bench_kernel)'
+	@$(MAKE) module tools KERNEL='$(bench_kernel)'
+	@tools/vm/module --kernel '$(bench_kernel)' --source tools/fakegpu-floor
+	@source=$$(tools/vm/source) && $(MAKE) -C tools/fakegpu-cost O='$(top)/$(out)' \
+		HMM_UAPI="$$source/lib"
+	@tools/bench --kernel '$(bench_kernel)' $(ARGS)
 
 bench-schemes:
 	@tools/vm/deps build guest bench perf
