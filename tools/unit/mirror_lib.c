@@ -113,13 +113,30 @@ u64 lib_clear(struct fakegpu_mirror *mirror, unsigned long start, unsigned long 
 	return clear.pages;
 }
 
+/* Looked up in both ways, which have to agree. */
 u64 lib_lookup(struct fakegpu_mirror *mirror, unsigned long addr, unsigned int *shift)
 {
+	struct fakegpu_mirror_place place = FAKEGPU_NOWHERE;
 	unsigned int dummy;
 	u64 *slot, entry;
 
+	if (!shift)
+		shift = &dummy;
+	CHECK(!fakegpu_mirror_near(addr, &place));
 	read_lock(&mirror->lock);
-	slot = fakegpu_mirror_lookup(mirror, addr, shift ? shift : &dummy);
+	slot = fakegpu_mirror_lookup(mirror, addr, shift);
+	CHECK(fakegpu_mirror_lookup_at(mirror, addr, shift, &place) == slot);
+	if (slot && *shift == PAGE_SHIFT) {
+		CHECK(fakegpu_mirror_near(addr, &place));
+		CHECK(fakegpu_mirror_at(addr, &place) == slot);
+		CHECK(fakegpu_mirror_near(addr ^ PAGE_SIZE, &place));
+		CHECK(!fakegpu_mirror_near(addr ^ FAKEGPU_LEAF_SIZE, &place));
+		slot = fakegpu_mirror_lookup(mirror, addr ^ PAGE_SIZE, &dummy);
+		CHECK(*fakegpu_mirror_at(addr ^ PAGE_SIZE, &place) == (slot ? *slot : 0));
+		slot = fakegpu_mirror_at(addr, &place);
+	} else {
+		CHECK(!fakegpu_mirror_near(addr, &place));
+	}
 	entry = slot ? READ_ONCE(*slot) : 0;
 	read_unlock(&mirror->lock);
 	return entry;

@@ -511,11 +511,48 @@ static void test_alloc_failure(void)
 	}
 }
 
+/* Whatever is missing of the way down, and no more: what is mapped then finds enough. */
+static void test_nodes_missing(void)
+{
+	struct fakegpu_mirror_stash stash = {};
+	struct fakegpu_mirror mirror;
+	u64 entry = fakegpu_entry_make(PFN, true);
+	unsigned int missing;
+
+	lib_init(&mirror, 48);
+	missing = fakegpu_mirror_nodes_missing(&mirror, BASE);
+	CHECK_EQ(missing, 3);
+	CHECK(!fakegpu_mirror_stash_fill(&stash, missing));
+	write_lock(&mirror.lock);
+	CHECK(!fakegpu_mirror_map(&mirror, &stash, BASE, &entry, 1));
+	write_unlock(&mirror.lock);
+	CHECK_EQ(stash.count, 0);
+	CHECK_EQ(fakegpu_mirror_nodes_missing(&mirror, BASE), 0);
+	CHECK_EQ(fakegpu_mirror_nodes_missing(&mirror, BASE + LEAF_MASK), 0);
+
+	/* Beside it a large leaf: its node is there, but the reserve wants one. */
+	missing = fakegpu_mirror_nodes_missing(&mirror, BASE + LEAF_MASK + 1);
+	CHECK_EQ(missing, 1);
+	CHECK(!fakegpu_mirror_stash_fill(&stash, missing));
+	write_lock(&mirror.lock);
+	CHECK(!fakegpu_mirror_map_large(&mirror, &stash, BASE + LEAF_MASK + 1, entry));
+	write_unlock(&mirror.lock);
+	CHECK_EQ(stash.count, 0);
+	/* Should it have to be split. */
+	CHECK_EQ(fakegpu_mirror_nodes_missing(&mirror, BASE + LEAF_MASK + 1), 1);
+
+	/* Where nothing is on the way but the root. */
+	lib_clear(&mirror, 0, ULONG_MAX);
+	CHECK_EQ(fakegpu_mirror_nodes_missing(&mirror, BASE), 3);
+	lib_fini(&mirror);
+}
+
 /* Each function says which lock it needs; and the shim notices if it allocates. */
 static void test_locks(void)
 {
 	struct fakegpu_mirror_clear clear = { .next = 0, .last = ULONG_MAX };
 	struct fakegpu_mirror_stash stash = {};
+	struct fakegpu_mirror_place place = FAKEGPU_NOWHERE;
 	struct fakegpu_mirror_leaf leaf;
 	struct fakegpu_mirror mirror;
 	unsigned int shift;
@@ -523,6 +560,7 @@ static void test_locks(void)
 
 	lib_init(&mirror, 48);
 	EXPECT_WARN(1, fakegpu_mirror_lookup(&mirror, 0, &shift));
+	EXPECT_WARN(1, fakegpu_mirror_lookup_at(&mirror, 0, &shift, &place));
 	EXPECT_WARN(1, fakegpu_mirror_next(&mirror, 0, 1, &leaf));
 	EXPECT_WARN(1, fakegpu_mirror_empty(&mirror, 0, 1));
 	EXPECT_WARN(1, fakegpu_mirror_count(&mirror, 0, 1));
@@ -555,6 +593,7 @@ const struct unit_test small_tests[] = {
 	{ "stash_short", test_stash_short },
 	{ "stash_left_over", test_stash_left_over },
 	{ "alloc_failure", test_alloc_failure },
+	{ "nodes_missing", test_nodes_missing },
 	{ "locks", test_locks },
 	{}
 };

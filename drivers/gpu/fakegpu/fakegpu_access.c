@@ -3,24 +3,9 @@
  * How the engine reaches memory: through the mirror, and in no other way.
  */
 
-#include <linux/bitops.h>
-#include <linux/highmem.h>
-#include <linux/kcsan-checks.h>
-#include <linux/mm.h>
 #include <linux/string.h>
 
 #include "fakegpu_access.h"
-#include "fakegpu_mirror.h"
-
-/*
- * What programs race on in their own memory is their affair, as with any device,
- * and not a data race of the kernel: until the page is unmapped KCSAN doesn't look.
- */
-static void *map_page(struct page *page, unsigned long offset)
-{
-	kcsan_disable_current();
-	return kmap_local_page(page) + offset;
-}
 
 /* Reads see zeros whatever was written, so they never see the scratch page itself. */
 static void *scratch_map(struct fakegpu_scratch *scratch, unsigned long addr, size_t size,
@@ -30,8 +15,8 @@ static void *scratch_map(struct fakegpu_scratch *scratch, unsigned long addr, si
 
 	*lenp = min_t(size_t, size, PAGE_SIZE - offset_in_page(addr));
 	if (access == DRM_FAKEGPU_ACCESS_READ)
-		return map_page(ZERO_PAGE(0), offset_in_page(addr));
-	p = map_page(scratch->page, offset_in_page(addr));
+		return fakegpu_map_page(ZERO_PAGE(0), offset_in_page(addr));
+	p = fakegpu_map_page(scratch->page, offset_in_page(addr));
 	if (access == DRM_FAKEGPU_ACCESS_ATOMIC)
 		memset(p, 0, *lenp);
 	return p;
@@ -75,30 +60,16 @@ static void *no_entry(unsigned long addr, size_t size, u32 access, size_t *lenp,
 	return NULL;
 }
 
-/**
- * fakegpu_access_map - get at memory by a device address
- * @mirror: the mirror, locked for read
- * @addr: the address
- * @size: bytes that the access needs, not zero
- * @access: one of &enum drm_fakegpu_access, or FAKEGPU_ACCESS_SIGNAL
- * @lenp: receives how many of them can be accessed now: up to the page's end
- * @stall: filled in if there is no usable entry; says what may go to the scratch page
- *
- * The pointer is good until the mirror lock is let go of (I3, I8). A write
- * leaves its mark in the entry, from where it gets to the page when the entry
- * is dropped.
- *
- * Return: where the kernel maps it, to be given to fakegpu_access_unmap(), or
- * NULL.
- */
-void *fakegpu_access_map(struct fakegpu_mirror *mirror, unsigned long addr, size_t size,
-			 u32 access, size_t *lenp, struct fakegpu_stall *stall)
+/* fakegpu_access_map() where the last access was somewhere else, or there is no entry. */
+void *__fakegpu_access_map(struct fakegpu_mirror *mirror, unsigned long addr, size_t size,
+			   u32 access, size_t *lenp, struct fakegpu_mirror_place *place,
+			   struct fakegpu_stall *stall)
 {
 	unsigned long pfn, offset;
 	unsigned int shift;
 	u64 *slot, entry;
 
-	slot = fakegpu_mirror_lookup(mirror, addr, &shift);
+	slot = fakegpu_mirror_lookup_at(mirror, addr, &shift, place);
 	if (!slot)
 		return no_entry(addr, size, access, lenp, stall);
 
@@ -115,17 +86,7 @@ void *fakegpu_access_map(struct fakegpu_mirror *mirror, unsigned long addr, size
 	offset = addr & ((1UL << shift) - 1);
 	pfn = fakegpu_entry_pfn(entry) + (offset >> PAGE_SHIFT);
 	*lenp = min_t(size_t, size, PAGE_SIZE - offset_in_page(addr));
-	return map_page(pfn_to_page(pfn), offset_in_page(addr));
-}
-
-/**
- * fakegpu_access_unmap - undo fakegpu_access_map()
- * @p: what it returned
- */
-void fakegpu_access_unmap(void *p)
-{
-	kunmap_local(p);
-	kcsan_enable_current();
+	return fakegpu_map_page(pfn_to_page(pfn), offset_in_page(addr));
 }
 
 /**
@@ -147,9 +108,11 @@ size_t fakegpu_access_read(struct fakegpu_mirror *mirror, unsigned long addr, vo
 	void *p;
 
 	while (done < size) {
+		struct fakegpu_mirror_place place = FAKEGPU_NOWHERE;
+
 		read_lock(&mirror->lock);
 		p = fakegpu_access_map(mirror, addr + done, size - done, DRM_FAKEGPU_ACCESS_READ,
-				       &len, stall);
+				       &len, &place, stall);
 		if (p) {
 			if (len == sizeof(u64) && IS_ALIGNED((unsigned long)p, sizeof(u64)))
 				/* Pairs with the release of the writer, CPU or engine. */
@@ -186,9 +149,11 @@ size_t fakegpu_access_write(struct fakegpu_mirror *mirror, unsigned long addr, c
 	void *p;
 
 	while (done < size) {
+		struct fakegpu_mirror_place place = FAKEGPU_NOWHERE;
+
 		read_lock(&mirror->lock);
 		p = fakegpu_access_map(mirror, addr + done, size - done, DRM_FAKEGPU_ACCESS_WRITE,
-				       &len, stall);
+				       &len, &place, stall);
 		if (p) {
 			if (len == sizeof(u64) && IS_ALIGNED((unsigned long)p, sizeof(u64)))
 				/* Pairs with the acquire of who waits, CPU or engine. */

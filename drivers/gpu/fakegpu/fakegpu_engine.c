@@ -7,11 +7,12 @@
 /**
  * DOC: The engine
  *
- * A command is executed in chunks of at most a page, each under the mirror
- * lock held for read. Its progress is saved after each chunk. An access without
- * a usable mirror entry ends the run; the queue raises the device fault, and
- * the command goes on with that chunk later. What must happen once, an atomic
- * operation, is noted as executed in the same step.
+ * A command is executed in chunks of at most a page, and of a command that spans
+ * memory up to CHUNK_PAGES chunks are executed in one hold of the mirror lock for
+ * read: an invalidation waits no longer than that. Its progress is saved after
+ * each chunk. An access without a usable mirror entry ends the run; the queue
+ * raises the device fault, and the command goes on with that chunk later. What
+ * must happen once, an atomic operation, is noted as executed in the same step.
  */
 
 #include <linux/atomic.h>
@@ -26,6 +27,8 @@
 
 /* Chunks until another queue gets the engine. */
 #define SLICE_CHUNKS	256
+/* Chunks under one hold of the mirror lock. */
+#define CHUNK_PAGES	16
 
 #define ATOMIC_OPS	(DRM_FAKEGPU_ATOMIC_ADD | DRM_FAKEGPU_ATOMIC_SWAP | DRM_FAKEGPU_ATOMIC_CAS)
 
@@ -36,10 +39,19 @@ enum step {
 	STEP_BLOCKED,
 };
 
+/* Where a command's two operands were accessed last. */
+struct places {
+	struct fakegpu_mirror_place first;
+	struct fakegpu_mirror_place second;
+};
+
 /* What there is to know about one opcode. */
 struct opcode {
-	/* Does one chunk. */
+	/* Does one step, and takes the mirror lock for it. */
 	enum step (*run)(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd);
+	/* Or: does one chunk, under the mirror lock. */
+	enum step (*chunk)(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd,
+			   struct places *places);
 	u32 flags;		/* that it takes */
 	u8 result_size;		/* in bytes */
 	u8 align;		/* of addr */
@@ -53,9 +65,9 @@ struct opcode {
 };
 
 static void *exec_map(struct fakegpu_exec *exec, unsigned long addr, size_t size, u32 access,
-		      size_t *len)
+		      size_t *len, struct fakegpu_mirror_place *place)
 {
-	return fakegpu_access_map(exec->mirror, addr, size, access, len, &exec->stall);
+	return fakegpu_access_map(exec->mirror, addr, size, access, len, place, &exec->stall);
 }
 
 static enum step step_span(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd,
@@ -76,7 +88,8 @@ static void touch_write(void *p)
 	atomic_or(0, (atomic_t *)PTR_ALIGN_DOWN(p, sizeof(atomic_t)));
 }
 
-static enum step run_touch(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+static enum step touch_chunk(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd,
+			     struct places *places)
 {
 	bool write = cmd->flags & DRM_FAKEGPU_CMD_WRITE;
 	u64 left = cmd->size - exec->done;
@@ -87,13 +100,11 @@ static enum step run_touch(struct fakegpu_exec *exec, const struct drm_fakegpu_c
 	if (cmd->operand > PAGE_SIZE)
 		left = 1;
 
-	read_lock(&exec->mirror->lock);
 	p = exec_map(exec, cmd->addr + exec->done, left,
-		     write ? DRM_FAKEGPU_ACCESS_WRITE : DRM_FAKEGPU_ACCESS_READ, &len);
-	if (!p) {
-		read_unlock(&exec->mirror->lock);
+		     write ? DRM_FAKEGPU_ACCESS_WRITE : DRM_FAKEGPU_ACCESS_READ, &len,
+		     &places->first);
+	if (!p)
 		return STEP_STALLED;
-	}
 	do {
 		if (write)
 			touch_write(p + offset);
@@ -102,7 +113,6 @@ static enum step run_touch(struct fakegpu_exec *exec, const struct drm_fakegpu_c
 		offset += min_t(u64, cmd->operand, PAGE_SIZE);
 	} while (offset < len);
 	fakegpu_access_unmap(p);
-	read_unlock(&exec->mirror->lock);
 
 	if (cmd->operand > PAGE_SIZE)
 		offset = min_t(u64, cmd->operand, cmd->size - exec->done);
@@ -128,41 +138,43 @@ static void fill_pattern(u8 *p, size_t len, u64 pattern, u64 phase)
 		p[i] = pattern >> (8 * ((phase + i - head) % 8));
 }
 
-static enum step run_fill(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+static enum step fill_chunk(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd,
+			    struct places *places)
 {
 	size_t len;
 	void *p;
 
-	read_lock(&exec->mirror->lock);
 	p = exec_map(exec, cmd->addr + exec->done, cmd->size - exec->done,
-		     DRM_FAKEGPU_ACCESS_WRITE, &len);
-	if (p) {
-		fill_pattern(p, len, cmd->operand, exec->done);
-		fakegpu_access_unmap(p);
-	}
-	read_unlock(&exec->mirror->lock);
-	return p ? step_span(exec, cmd, len) : STEP_STALLED;
+		     DRM_FAKEGPU_ACCESS_WRITE, &len, &places->first);
+	if (!p)
+		return STEP_STALLED;
+	fill_pattern(p, len, cmd->operand, exec->done);
+	fakegpu_access_unmap(p);
+	return step_span(exec, cmd, len);
 }
 
-static enum step run_copy(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+static enum step copy_chunk(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd,
+			    struct places *places)
 {
 	u64 left = cmd->size - exec->done;
 	size_t len, dst_len;
-	void *src, *dst = NULL;
+	void *src, *dst;
 
-	read_lock(&exec->mirror->lock);
-	src = exec_map(exec, cmd->addr2 + exec->done, left, DRM_FAKEGPU_ACCESS_READ, &len);
-	if (src) {
-		dst = exec_map(exec, cmd->addr + exec->done, left, DRM_FAKEGPU_ACCESS_WRITE,
-			       &dst_len);
-		if (dst) {
-			len = min(len, dst_len);
+	src = exec_map(exec, cmd->addr2 + exec->done, left, DRM_FAKEGPU_ACCESS_READ, &len,
+		       &places->second);
+	if (!src)
+		return STEP_STALLED;
+	dst = exec_map(exec, cmd->addr + exec->done, left, DRM_FAKEGPU_ACCESS_WRITE, &dst_len,
+		       &places->first);
+	if (dst) {
+		len = min(len, dst_len);
+		if (len == PAGE_SIZE)
+			copy_page(dst, src);
+		else
 			memcpy(dst, src, len);
-			fakegpu_access_unmap(dst);
-		}
-		fakegpu_access_unmap(src);
+		fakegpu_access_unmap(dst);
 	}
-	read_unlock(&exec->mirror->lock);
+	fakegpu_access_unmap(src);
 	return dst ? step_span(exec, cmd, len) : STEP_STALLED;
 }
 
@@ -178,25 +190,25 @@ static size_t first_difference(const u8 *a, const u8 *b, size_t len)
 	return i;
 }
 
-static enum step run_compare(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+static enum step compare_chunk(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd,
+			       struct places *places)
 {
 	u64 left = cmd->size - exec->done;
 	size_t len, b_len, same;
-	void *a, *b = NULL;
+	void *a, *b;
 
-	read_lock(&exec->mirror->lock);
-	a = exec_map(exec, cmd->addr + exec->done, left, DRM_FAKEGPU_ACCESS_READ, &len);
-	if (a) {
-		b = exec_map(exec, cmd->addr2 + exec->done, left, DRM_FAKEGPU_ACCESS_READ,
-			     &b_len);
-		if (b) {
-			len = min(len, b_len);
-			same = first_difference(a, b, len);
-			fakegpu_access_unmap(b);
-		}
-		fakegpu_access_unmap(a);
+	a = exec_map(exec, cmd->addr + exec->done, left, DRM_FAKEGPU_ACCESS_READ, &len,
+		     &places->first);
+	if (!a)
+		return STEP_STALLED;
+	b = exec_map(exec, cmd->addr2 + exec->done, left, DRM_FAKEGPU_ACCESS_READ, &b_len,
+		     &places->second);
+	if (b) {
+		len = min(len, b_len);
+		same = first_difference(a, b, len);
+		fakegpu_access_unmap(b);
 	}
-	read_unlock(&exec->mirror->lock);
+	fakegpu_access_unmap(a);
 	if (!b)
 		return STEP_STALLED;
 
@@ -207,7 +219,8 @@ static enum step run_compare(struct fakegpu_exec *exec, const struct drm_fakegpu
 	return STEP_EXECUTED;
 }
 
-static enum step run_checksum(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
+static enum step checksum_chunk(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd,
+				struct places *places)
 {
 	enum step step;
 	size_t len;
@@ -216,19 +229,35 @@ static enum step run_checksum(struct fakegpu_exec *exec, const struct drm_fakegp
 	if (!exec->done)
 		exec->state = (u32)~0;
 
-	read_lock(&exec->mirror->lock);
 	p = exec_map(exec, cmd->addr + exec->done, cmd->size - exec->done,
-		     DRM_FAKEGPU_ACCESS_READ, &len);
-	if (p) {
-		exec->state = crc32c(exec->state, p, len);
-		fakegpu_access_unmap(p);
-	}
-	read_unlock(&exec->mirror->lock);
+		     DRM_FAKEGPU_ACCESS_READ, &len, &places->first);
 	if (!p)
 		return STEP_STALLED;
+	exec->state = crc32c(exec->state, p, len);
+	fakegpu_access_unmap(p);
 
 	step = step_span(exec, cmd, len);
 	exec->result[0] = (u32)~exec->state;
+	return step;
+}
+
+/*
+ * Several chunks of a command in one hold of the mirror lock. What was granted of
+ * the scratch page is good for one of them.
+ */
+static enum step run_chunks(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd,
+			    const struct opcode *op)
+{
+	unsigned int chunks = exec->stall.scratch.grants ? 1 : CHUNK_PAGES;
+	struct places places = { FAKEGPU_NOWHERE, FAKEGPU_NOWHERE };
+	enum step step;
+
+	read_lock(&exec->mirror->lock);
+	do {
+		step = op->chunk(exec, cmd, &places);
+		exec->slice--;
+	} while (step == STEP_MORE && --chunks);
+	read_unlock(&exec->mirror->lock);
 	return step;
 }
 
@@ -277,11 +306,12 @@ static u64 atomic_op64(atomic64_t *p, const struct drm_fakegpu_cmd *cmd)
 
 static enum step run_atomic(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
 {
+	struct fakegpu_mirror_place place = FAKEGPU_NOWHERE;
 	size_t len;
 	void *p;
 
 	read_lock(&exec->mirror->lock);
-	p = exec_map(exec, cmd->addr, cmd->size, DRM_FAKEGPU_ACCESS_ATOMIC, &len);
+	p = exec_map(exec, cmd->addr, cmd->size, DRM_FAKEGPU_ACCESS_ATOMIC, &len, &place);
 	if (p) {
 		if (cmd->size == sizeof(u32))
 			exec->result[0] = atomic_op32(p, cmd);
@@ -307,13 +337,14 @@ static enum step run_sem_wait(struct fakegpu_exec *exec, const struct drm_fakegp
 
 static enum step run_sem_signal(struct fakegpu_exec *exec, const struct drm_fakegpu_cmd *cmd)
 {
+	struct fakegpu_mirror_place place = FAKEGPU_NOWHERE;
 	size_t len;
 	void *p;
 
 	read_lock(&exec->mirror->lock);
 	p = exec_map(exec, cmd->addr, sizeof(u64),
 		     cmd->flags & DRM_FAKEGPU_SEM_ADD ? DRM_FAKEGPU_ACCESS_ATOMIC :
-							FAKEGPU_ACCESS_SIGNAL, &len);
+							FAKEGPU_ACCESS_SIGNAL, &len, &place);
 	if (p) {
 		if (cmd->flags & DRM_FAKEGPU_SEM_ADD)
 			atomic64_add_return_release(cmd->operand, (atomic64_t *)p);
@@ -335,21 +366,21 @@ static enum step run_timestamp(struct fakegpu_exec *exec, const struct drm_fakeg
 static const struct opcode opcodes[] = {
 	[DRM_FAKEGPU_OP_NOP] = { .run = run_nop },
 	[DRM_FAKEGPU_OP_TOUCH] = {
-		.run = run_touch, .addr = true, .size = true, .span = true, .operand = true,
+		.chunk = touch_chunk, .addr = true, .size = true, .span = true, .operand = true,
 		.flags = DRM_FAKEGPU_CMD_WRITE | DRM_FAKEGPU_CMD_NOFAULT,
 	},
 	[DRM_FAKEGPU_OP_FILL] = {
-		.run = run_fill, .addr = true, .size = true, .span = true, .operand = true,
+		.chunk = fill_chunk, .addr = true, .size = true, .span = true, .operand = true,
 	},
 	[DRM_FAKEGPU_OP_COPY] = {
-		.run = run_copy, .addr = true, .addr2 = true, .size = true, .span = true,
+		.chunk = copy_chunk, .addr = true, .addr2 = true, .size = true, .span = true,
 	},
 	[DRM_FAKEGPU_OP_COMPARE] = {
-		.run = run_compare, .addr = true, .addr2 = true, .size = true, .span = true,
+		.chunk = compare_chunk, .addr = true, .addr2 = true, .size = true, .span = true,
 		.result_size = 8,
 	},
 	[DRM_FAKEGPU_OP_CHECKSUM] = {
-		.run = run_checksum, .addr = true, .size = true, .span = true, .result_size = 8,
+		.chunk = checksum_chunk, .addr = true, .size = true, .span = true, .result_size = 8,
 	},
 	[DRM_FAKEGPU_OP_CHASE] = {
 		.run = run_chase, .addr = true, .size = true, .operand = true, .operand2 = true,
@@ -501,7 +532,14 @@ static enum step exec_step(struct fakegpu_exec *exec)
 	enum step step;
 
 	if (!exec->executed) {
-		step = opcodes[cmd->opcode].run(exec, cmd);
+		const struct opcode *op = &opcodes[cmd->opcode];
+
+		if (op->chunk) {
+			step = run_chunks(exec, cmd, op);
+		} else {
+			step = op->run(exec, cmd);
+			exec->slice--;
+		}
 		if (step != STEP_EXECUTED)
 			return step;
 		exec->executed = true;
@@ -527,9 +565,8 @@ static enum step exec_step(struct fakegpu_exec *exec)
  */
 enum fakegpu_exec_status fakegpu_exec_run(struct fakegpu_exec *exec)
 {
-	unsigned int chunks;
-
-	for (chunks = 0; chunks < SLICE_CHUNKS; chunks++) {
+	exec->slice = SLICE_CHUNKS;
+	while (exec->slice > 0) {
 		enum step step;
 
 		if (exec->index == exec->count)

@@ -51,6 +51,8 @@ struct fakegpu_exec {
 	u32 result_done;
 	/** @executed: the operation is done, its result remains to be written. */
 	bool executed;
+	/** @slice: chunks until another queue gets the engine. */
+	int slice;
 	/** @stall: the access that could not be made. */
 	struct fakegpu_stall stall;
 };

@@ -244,6 +244,37 @@ unsigned int fakegpu_mirror_nodes_needed(const struct fakegpu_mirror *mirror,
 	return needed + min_t(unsigned long, leaves, FAKEGPU_MIRROR_RESERVE_MAX);
 }
 
+/**
+ * fakegpu_mirror_nodes_missing - nodes that mapping within a large leaf's slot takes now
+ * @mirror: the mirror, not locked
+ * @addr: an address in the slot
+ *
+ * Fewer than fakegpu_mirror_nodes_needed(), but only if nothing is cleared meanwhile:
+ * mapping may run out of nodes.
+ *
+ * Return: what to pass to fakegpu_mirror_stash_fill().
+ */
+unsigned int fakegpu_mirror_nodes_missing(struct fakegpu_mirror *mirror, unsigned long addr)
+{
+	struct fakegpu_mirror_node *node = mirror->root;
+	unsigned int missing = 0;
+	u64 entry;
+
+	read_lock(&mirror->lock);
+	while (node->level) {
+		entry = READ_ONCE(node->entries[slot_index(addr, node->level)]);
+		/* A large leaf may have to be split. */
+		if (!entry || entry_is_leaf(entry)) {
+			missing = node->level;
+			break;
+		}
+		node = entry_node(entry);
+	}
+	read_unlock(&mirror->lock);
+	/* A large leaf takes one node less, and one for the reserve. */
+	return missing;
+}
+
 static unsigned int reserve_target(const struct fakegpu_mirror *mirror)
 {
 	return min_t(u64, mirror->leaves_large, FAKEGPU_MIRROR_RESERVE_MAX);
@@ -431,8 +462,8 @@ int fakegpu_mirror_map(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stas
 		unsigned long stop = min_t(unsigned long, count,
 					   i + FAKEGPU_LEVEL_ENTRIES - index);
 		struct fakegpu_mirror_node *node;
-		unsigned int shift;
-		u64 *large;
+		unsigned int shift, added = 0;
+		u64 *large, *row;
 
 		/* Don't make a node for nothing: it would stay empty. */
 		while (i < stop && !entries[i])
@@ -457,19 +488,20 @@ int fakegpu_mirror_map(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stas
 		node = node_get(mirror, stash, addr, 0);
 		if (!node)
 			return -ENOMEM;
-		for (index = slot_index(addr, 0); i < stop; i++, index++) {
-			u64 old = node->entries[index];
-
+		row = node->entries + slot_index(addr, 0);
+		for (; i < stop; i++, row++) {
 			if (!entries[i])
 				continue;
-			if (old) {
-				check_replace(mirror, old, entries[i]);
-			} else {
-				node->used++;
-				mirror->pages_small++;
+			if (!*row) {
+				*row = entries[i];
+				added++;
+				continue;
 			}
-			node->entries[index] = entry_update(old, entries[i]);
+			check_replace(mirror, *row, entries[i]);
+			*row = entry_update(*row, entries[i]);
 		}
+		node->used += added;
+		mirror->pages_small += added;
 	}
 	return 0;
 }
@@ -725,6 +757,28 @@ u64 *fakegpu_mirror_lookup(const struct fakegpu_mirror *mirror, unsigned long ad
 			return NULL;
 		node = entry_node(entry);
 	}
+}
+
+/**
+ * fakegpu_mirror_lookup_at - find the leaf that maps an address, and remember where
+ * @mirror: the mirror, locked
+ * @addr: the address
+ * @shift: log2 of the leaf's size in bytes
+ * @place: receives where a small leaf was found; see fakegpu_mirror_near()
+ *
+ * Return: as fakegpu_mirror_lookup().
+ */
+u64 *fakegpu_mirror_lookup_at(const struct fakegpu_mirror *mirror, unsigned long addr,
+			      unsigned int *shift, struct fakegpu_mirror_place *place)
+{
+	u64 *slot = fakegpu_mirror_lookup(mirror, addr, shift);
+
+	*place = FAKEGPU_NOWHERE;
+	if (slot && *shift == PAGE_SHIFT) {
+		place->slot = addr >> FAKEGPU_LEAF_SHIFT;
+		place->row = slot - slot_index(addr, 0);
+	}
+	return slot;
 }
 
 static bool next_in_node(const struct fakegpu_mirror_node *node, unsigned long addr,

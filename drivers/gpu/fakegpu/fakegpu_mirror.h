@@ -110,6 +110,21 @@ struct fakegpu_mirror_leaf {
 };
 
 /**
+ * struct fakegpu_mirror_place - where the last lookup was
+ * @slot: private: number of the large leaf's slot; ULONG_MAX: nowhere yet.
+ * @row: private: the small leaves there.
+ *
+ * FAKEGPU_NOWHERE to begin with. Good as long as the mirror lock is held, at least
+ * for read, without a break.
+ */
+struct fakegpu_mirror_place {
+	unsigned long slot;
+	u64 *row;
+};
+
+#define FAKEGPU_NOWHERE	((struct fakegpu_mirror_place){ .slot = ULONG_MAX })
+
+/**
  * struct fakegpu_mirror_clear - state of a clear that is done in pieces
  * @next: where to go on; set it to the first address.
  * @last: last address (inclusive).
@@ -132,6 +147,33 @@ static inline u64 fakegpu_entry_make(unsigned long pfn, bool write)
 	       (write ? FAKEGPU_ENTRY_WRITE : 0);
 }
 
+/**
+ * fakegpu_mirror_near - is an address near the last lookup?
+ * @addr: the address
+ * @place: from fakegpu_mirror_lookup_at()
+ *
+ * Called under the mirror lock, without a break since that lookup.
+ *
+ * Return: true if fakegpu_mirror_at() has its entry.
+ */
+static inline bool fakegpu_mirror_near(unsigned long addr,
+				       const struct fakegpu_mirror_place *place)
+{
+	return addr >> FAKEGPU_LEAF_SHIFT == place->slot;
+}
+
+/**
+ * fakegpu_mirror_at - the small leaf's entry for an address near the last lookup
+ * @addr: the address
+ * @place: as for fakegpu_mirror_near()
+ *
+ * Return: the entry, which may be empty.
+ */
+static inline u64 *fakegpu_mirror_at(unsigned long addr, const struct fakegpu_mirror_place *place)
+{
+	return place->row + ((addr >> PAGE_SHIFT) & (FAKEGPU_LEVEL_ENTRIES - 1));
+}
+
 int fakegpu_mirror_init(struct fakegpu_mirror *mirror, unsigned int va_bits,
 			const struct fakegpu_mirror_ops *ops);
 void fakegpu_mirror_fini(struct fakegpu_mirror *mirror);
@@ -139,6 +181,7 @@ void fakegpu_mirror_fini(struct fakegpu_mirror *mirror);
 u64 fakegpu_mirror_memory(const struct fakegpu_mirror *mirror);
 unsigned int fakegpu_mirror_nodes_needed(const struct fakegpu_mirror *mirror,
 					 unsigned long start, unsigned long last);
+unsigned int fakegpu_mirror_nodes_missing(struct fakegpu_mirror *mirror, unsigned long addr);
 int fakegpu_mirror_stash_fill(struct fakegpu_mirror_stash *stash, unsigned int count);
 void fakegpu_mirror_stash_drain(struct fakegpu_mirror_stash *stash);
 
@@ -155,6 +198,8 @@ void fakegpu_mirror_clear_all(struct fakegpu_mirror *mirror);
 
 u64 *fakegpu_mirror_lookup(const struct fakegpu_mirror *mirror, unsigned long addr,
 			   unsigned int *shift);
+u64 *fakegpu_mirror_lookup_at(const struct fakegpu_mirror *mirror, unsigned long addr,
+			      unsigned int *shift, struct fakegpu_mirror_place *place);
 bool fakegpu_mirror_next(const struct fakegpu_mirror *mirror, unsigned long addr,
 			 unsigned long last, struct fakegpu_mirror_leaf *leaf);
 bool fakegpu_mirror_empty(const struct fakegpu_mirror *mirror, unsigned long start,
