@@ -55,6 +55,7 @@ static const struct {
 	[FAKEGPU_RACE_DELAY_COMMIT] = { "delay_commit", SLEEP_USECS_MAX },
 	[FAKEGPU_RACE_DELAY_INVALIDATE] = { "delay_invalidate", SPIN_USECS_MAX },
 	[FAKEGPU_RACE_HOLD_COMMIT] = { "hold_commit" },
+	[FAKEGPU_RACE_HOLD_TRY] = { "hold_try" },
 	[FAKEGPU_RACE_HOLD_INVALIDATE] = { "hold_invalidate" },
 	[FAKEGPU_RACE_HOLD_REMOVE] = { "hold_remove" },
 	[FAKEGPU_RACE_HOLD_VERIFY] = { "hold_verify" },

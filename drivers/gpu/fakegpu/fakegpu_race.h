@@ -24,6 +24,7 @@ enum fakegpu_race_point {
 	FAKEGPU_RACE_DELAY_COMMIT,
 	FAKEGPU_RACE_DELAY_INVALIDATE,
 	FAKEGPU_RACE_HOLD_COMMIT,
+	FAKEGPU_RACE_HOLD_TRY,
 	FAKEGPU_RACE_HOLD_INVALIDATE,
 	FAKEGPU_RACE_HOLD_REMOVE,
 	FAKEGPU_RACE_HOLD_VERIFY,
@@ -102,6 +103,19 @@ void __fakegpu_race_spin(struct fakegpu_race *race, enum fakegpu_race_point poin
 static inline bool fakegpu_race_armed(const struct fakegpu_race *race)
 {
 	return IS_ENABLED(CONFIG_DEBUG_FS) && unlikely(READ_ONCE(race->armed));
+}
+
+/**
+ * fakegpu_race_worker_only - shall no engine serve device faults itself?
+ * @race: the device's
+ *
+ * Return: true if a test interferes with services, which are the worker's then, unless
+ * it wants to hold an engine's.
+ */
+static inline bool fakegpu_race_worker_only(const struct fakegpu_race *race)
+{
+	return (fakegpu_race_armed(race) &&
+		!READ_ONCE(race->knobs[FAKEGPU_RACE_HOLD_TRY].nth)) || READ_ONCE(race->room);
 }
 
 /**

@@ -24,27 +24,16 @@
  *		commit
  *	mirror unlock
  *
- * The pages that a stalled access still needs are *requested*: the CPU faults
- * them in. The other pages of the window are only taken if they are present,
- * which costs no CPU fault and allocates nothing. They are walked apart, since
- * hmm_range_fault() fills a whole hole as soon as one of its pages is requested.
- *
  * The interval is kept from one pass of a window to the next. In use it isn't
  * killed, so a collision that has emptied it doesn't cost a registration.
  *
- * Where the first requested page of a large leaf's slot turns out to be mapped
- * by a PMD, that one page proves the leaf: the other pages aren't walked.
- *
- * Where a requested page can't be had, what was read before it is committed. So
- * the device gets as far as it can in a few faults and not in one for each page,
- * and the CPU is not asked for the bad page each time: out of memory, every such
- * question is a call of the out-of-memory killer.
+ * Most device faults are for memory that the CPU has. Those an engine serves
+ * itself, in one such pass that asks the CPU for nothing and waits for nobody:
+ * fakegpu_service_try(). Where that isn't enough the fault goes to the worker.
  */
 
 #include <linux/hmm.h>
-#include <linux/hugetlb.h>
 #include <linux/jiffies.h>
-#include <linux/magic.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -54,6 +43,7 @@
 #include "fakegpu_attr.h"
 #include "fakegpu_interval.h"
 #include "fakegpu_invalidate.h"
+#include "fakegpu_pass.h"
 #include "fakegpu_race.h"
 #include "fakegpu_scheme_fixed.h"
 #include "fakegpu_service.h"
@@ -70,28 +60,6 @@
 
 /* So many collisions a service has before it is out of time: on a slow machine, too. */
 #define RETRIES_AT_LEAST	32
-
-#define WANT_READ	HMM_PFN_REQ_FAULT
-#define WANT_WRITE	(HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE)
-
-/* One pass over one window. */
-struct pass {
-	struct fakegpu_service *service;
-	const struct fakegpu_requests *requests;
-	struct fakegpu_interval *interval;
-	struct vm_area_struct *vma;	/* of addr; under mmap_lock */
-	struct fakegpu_attr_run attr;	/* attributes of all of the window */
-	u64 events;		/* invalidations before it */
-	unsigned long seq;
-	unsigned long addr;	/* must be in the window */
-	unsigned long start;	/* first address of the window */
-	unsigned long last;	/* last address of the window */
-	unsigned long base;	/* address of pfns[0] */
-	bool present_only;	/* request nothing */
-	bool narrow;		/* only the requested pages */
-	unsigned long limit;	/* so many pages from addr on at most; 0: all */
-	bool single;		/* only the page at addr */
-};
 
 /**
  * fakegpu_service_init - allocate what the service loop works with
@@ -131,7 +99,28 @@ int fakegpu_service_init(struct fakegpu_service *service, struct fakegpu_interva
 }
 
 /**
- * fakegpu_service_fini - free what fakegpu_service_init() allocated
+ * fakegpu_service_init_try - allocate what fakegpu_service_try() works with
+ * @service: memory for it, zeroed; good for nothing else
+ * @model: a service of the same VM
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int fakegpu_service_init_try(struct fakegpu_service *service, const struct fakegpu_service *model)
+{
+	size_t pages = 1UL << (min_t(unsigned int, model->window_order, FAKEGPU_LEAF_SHIFT) -
+			       PAGE_SHIFT);
+
+	service->intervals = model->intervals;
+	service->attrs = model->attrs;
+	service->stats = model->stats;
+	service->stop = model->stop;
+	service->window_order = model->window_order;
+	service->pfns = kcalloc(pages, sizeof(*service->pfns), GFP_KERNEL_ACCOUNT);
+	return service->pfns ? 0 : -ENOMEM;
+}
+
+/**
+ * fakegpu_service_fini - free what fakegpu_service_init() or _init_try() allocated
  * @service: the service
  */
 void fakegpu_service_fini(struct fakegpu_service *service)
@@ -141,50 +130,21 @@ void fakegpu_service_fini(struct fakegpu_service *service)
 	kvfree(service->pfns);
 }
 
-/*
- * What HMM would refuse anyway, and what it wouldn't: pages of memfd_secret
- * aren't in the kernel's map of memory, where the engine looks for them.
- */
-static int check_vma(struct vm_area_struct *vma, bool write)
-{
-	if (!vma || !(vma->vm_flags & VM_READ) || (vma->vm_flags & (VM_IO | VM_PFNMAP)))
-		return -EFAULT;
-	if (vma->vm_file && file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC)
-		return -EFAULT;
-	if (write && !(vma->vm_flags & VM_WRITE))
-		return -EPERM;
-	return 0;
-}
-
-static bool first_request(const struct pass *pass, struct fakegpu_request *request)
-{
-	void *pos = NULL;
-
-	return !pass->present_only && pass->requests->next(pass->requests->arg, &pos, request);
-}
-
-static bool allows(const struct pass *pass, const struct fakegpu_request *request)
-{
-	return fakegpu_attr_allows(&pass->attr.value, request->write, request->atomic);
-}
-
 /* Note attributes at pass->addr, and the time; -EACCES if they forbid what is asked for. */
-static int pass_attr(struct pass *pass)
+static int pass_attr(struct fakegpu_pass *pass)
 {
 	struct fakegpu_service *service = pass->service;
-	struct fakegpu_request request = {};
 
 	read_lock(&service->intervals->mirror->lock);
 	pass->events = service->intervals->nr_events;
 	fakegpu_attrs_find(service->attrs, pass->addr, &pass->attr);
 	read_unlock(&service->intervals->mirror->lock);
 
-	first_request(pass, &request);
-	return allows(pass, &request) ? 0 : -EACCES;
+	return fakegpu_pass_allows(pass, &pass->first) ? 0 : -EACCES;
 }
 
 /* Under the mirror lock, before a commit: are the attributes still those? */
-static bool attr_valid(struct pass *pass)
+static bool attr_valid(struct fakegpu_pass *pass)
 {
 	struct fakegpu_attr_run now;
 
@@ -193,12 +153,11 @@ static bool attr_valid(struct pass *pass)
 }
 
 /* Get hold of the interval for pass->addr. The mm has a user: us. */
-static int pass_interval(struct pass *pass)
+static int pass_interval(struct fakegpu_pass *pass)
 {
 	struct fakegpu_intervals *intervals = pass->service->intervals;
 	struct mm_struct *mm = intervals->mm;
 	struct fakegpu_interval *new, *interval;
-	struct fakegpu_request request = {};
 	int ret;
 
 	/* It may have been trimmed or withdrawn while it was waited for. */
@@ -219,13 +178,12 @@ static int pass_interval(struct pass *pass)
 	if (!new)
 		return -ENOMEM;
 
-	first_request(pass, &request);
 	if (mmap_write_lock_killable(mm)) {
 		ret = -EINTR;
 		goto out_free;
 	}
 	/* Don't register for an address that can't be serviced. */
-	ret = check_vma(vma_lookup(mm, pass->addr), request.write);
+	ret = fakegpu_check_vma(vma_lookup(mm, pass->addr), pass->first.write);
 	if (!ret) {
 		interval = fakegpu_interval_add_locked(intervals, pass->addr, &new);
 		if (IS_ERR(interval))
@@ -240,294 +198,36 @@ out_free:
 	return ret;
 }
 
-static inline unsigned long window_index(const struct pass *pass, unsigned long addr)
-{
-	return (addr - pass->base) >> PAGE_SHIFT;
-}
-
-/* Note what is requested of the window, page by page. */
-static void pass_want(struct pass *pass)
-{
-	struct fakegpu_service *service = pass->service;
-	struct fakegpu_request request;
-	void *pos = NULL;
-
-	memset(service->want, 0, sizeof(*service->want) << (service->window_order - PAGE_SHIFT));
-	if (pass->present_only)
-		return;
-
-	while (pass->requests->next(pass->requests->arg, &pos, &request)) {
-		unsigned long i, last;
-
-		if (request.start < pass->start || request.start > pass->last)
-			continue;
-		/* It gets its own service, which says no: fault nothing in for it. */
-		if (!allows(pass, &request))
-			continue;
-		last = window_index(pass, min(request.last, pass->last));
-		for (i = window_index(pass, request.start); i <= last; i++)
-			service->want[i] |= request.write ? WANT_WRITE : WANT_READ;
-		/* Another's write mustn't make the first one fail. */
-		if (pass->single)
-			break;
-	}
-}
-
 /*
- * Set the window: what surrounds the address, within VMA, interval and attributes.
- * Returns 0, or -EBUSY if the interval doesn't cover the address any more.
+ * HMM's answers as mirror entries, in place, with the rights that the attributes
+ * leave. The frame is in the lowest bits of an answer.
  */
-static int pass_window(struct pass *pass, struct vm_area_struct *vma)
-{
-	struct fakegpu_service *service = pass->service;
-	unsigned long first = fakegpu_interval_start(pass->interval);
-	unsigned long last = fakegpu_interval_last(pass->interval);
-	unsigned int order = pass->attr.value.window_order ?: service->window_order;
-	unsigned long mask = (1UL << min(order, service->window_order)) - 1;
-	unsigned long i;
-
-	if (pass->addr < first || pass->addr > last)
-		return -EBUSY;
-	pass->base = pass->addr & ~mask;
-	if (pass->single) {
-		pass->start = pass->addr & PAGE_MASK;
-		pass->last = pass->start + PAGE_SIZE - 1;
-	} else {
-		pass->start = max3(pass->base, vma->vm_start, first);
-		pass->start = max(pass->start, pass->attr.start);
-		pass->last = min3(pass->base + mask, vma->vm_end - 1, last);
-		pass->last = min(pass->last, pass->attr.last);
-	}
-	pass_want(pass);
-
-	if (pass->narrow && !pass->present_only) {
-		i = window_index(pass, pass->last);
-		while (!service->want[i])
-			i--;
-		pass->last = pass->base + ((i + 1) << PAGE_SHIFT) - 1;
-		i = window_index(pass, pass->start);
-		while (!service->want[i])
-			i++;
-		pass->start = pass->base + (i << PAGE_SHIFT);
-	}
-	if (pass->limit) {
-		pass->start = pass->addr & PAGE_MASK;
-		pass->last = min(pass->last, pass->start + (pass->limit << PAGE_SHIFT) - 1);
-	}
-	return 0;
-}
-
-/*
- * Read the CPU's page table for [start, end). With @want the pages are faulted
- * in as it says, else they are only looked at. The array is both question and
- * answer, so it is set up anew each time.
- */
-static int read_cpu(struct pass *pass, unsigned long start, unsigned long end, bool want)
-{
-	struct fakegpu_service *service = pass->service;
-	unsigned long index = window_index(pass, start);
-	size_t bytes = sizeof(*service->pfns) * ((end - start) >> PAGE_SHIFT);
-	struct hmm_range range = {
-		.notifier = &pass->interval->notifier,
-		.notifier_seq = pass->seq,
-		.start = start,
-		.end = end,
-		.hmm_pfns = service->pfns + index,
-		.pfn_flags_mask = want ? WANT_WRITE : 0,
-	};
-
-	if (want)
-		memcpy(range.hmm_pfns, service->want + index, bytes);
-	else
-		memset(range.hmm_pfns, 0, bytes);
-	return hmm_range_fault(&range);
-}
-
-/* Have the CPU fault in what is requested of hugetlb memory, a huge page at a time. */
-static int fault_hugetlb(struct pass *pass, unsigned long first, unsigned long stop)
-{
-	unsigned long size = huge_page_size(hstate_vma(pass->vma));
-	const unsigned long *want = pass->service->want;
-	unsigned long i, next, all;
-	int ret;
-
-	for (i = first; i < stop; i = next) {
-		unsigned long addr = pass->base + (i << PAGE_SHIFT);
-
-		next = min(stop, i + ((size - (addr & (size - 1))) >> PAGE_SHIFT));
-		for (all = 0; i < next; i++)
-			all |= want[i];
-		if (!all)
-			continue;
-		ret = fixup_user_fault(pass->service->intervals->mm, addr,
-				       FAULT_FLAG_REMOTE |
-				       (all & HMM_PFN_REQ_WRITE ? FAULT_FLAG_WRITE : 0), NULL);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-/*
- * read_slot() for hugetlb memory. hmm_range_fault() mustn't be asked to fault it
- * in: where there is no page table yet, it does so with the VMA's hugetlb lock
- * held, which the fault takes again, and that deadlocks with a writer in between.
- */
-static int read_hugetlb(struct pass *pass, unsigned long start, unsigned long end)
-{
-	struct fakegpu_service *service = pass->service;
-	unsigned long first = window_index(pass, start);
-	unsigned long stop = window_index(pass, end - 1) + 1;
-	unsigned long i, want;
-	int ret, err;
-
-	err = fault_hugetlb(pass, first, stop);
-	ret = read_cpu(pass, start, end, false);
-	if (ret || err)
-		return ret ?: err;
-
-	for (i = first; i < stop; i++) {
-		want = service->want[i];
-		/* It went as soon as it had come. */
-		if (want && (!(service->pfns[i] & HMM_PFN_VALID) ||
-			     ((want & HMM_PFN_REQ_WRITE) && !(service->pfns[i] & HMM_PFN_WRITE))))
-			return -EBUSY;
-	}
-	return 0;
-}
-
-/* Does the CPU map the whole slot of a large leaf by what it said of one page? */
-static bool proves_large(unsigned long pfn)
-{
-	return (pfn & HMM_PFN_VALID) &&
-	       hmm_pfn_to_map_order(pfn) >= FAKEGPU_LEAF_SHIFT - PAGE_SHIFT;
-}
-
-/*
- * Read the part [start, end) of the window, which lies in one slot of a large
- * leaf. If the CPU maps the slot by a large leaf, the first page's element of
- * the array stands for all of it.
- */
-static int read_slot(struct pass *pass, unsigned long start, unsigned long end)
-{
-	struct fakegpu_service *service = pass->service;
-	unsigned long first = window_index(pass, start);
-	unsigned long stop = window_index(pass, end - 1) + 1;
-	unsigned long i, run, wanted = 0, all = 0;
-	bool probe = end - start == FAKEGPU_LEAF_SIZE;
-	int ret;
-
-	if (is_vm_hugetlb_page(pass->vma))
-		return read_hugetlb(pass, start, end);
-
-	for (i = first; i < stop; i++) {
-		all |= service->want[i];
-		wanted += !!service->want[i];
-	}
-
-	for (i = first; i < stop; i = run) {
-		unsigned long addr = pass->base + (i << PAGE_SHIFT);
-		unsigned long pfn;
-
-		run = i + 1;
-		if (!service->want[i])
-			continue;
-		if (probe) {
-			probe = false;
-			ret = read_cpu(pass, addr, addr + PAGE_SIZE, true);
-			if (ret)
-				return ret;
-			pfn = service->pfns[i];
-			if (proves_large(pfn) &&
-			    (!(all & HMM_PFN_REQ_WRITE) || (pfn & HMM_PFN_WRITE))) {
-				service->pfns[first] = pfn - (i - first);
-				return 0;
-			}
-		}
-		while (run < stop && service->want[run])
-			run++;
-		ret = read_cpu(pass, addr, pass->base + (run << PAGE_SHIFT), true);
-		if (ret)
-			return ret;
-	}
-
-	if (wanted == stop - first)
-		return 0;
-	return read_cpu(pass, start, end, false);
-}
-
-/*
- * Was the page requested, and had? HMM's flags for the question have the same
- * values as those of the answer; an element that wasn't read is the question.
- */
-static bool page_granted(unsigned long want, unsigned long pfn)
-{
-	return want && pfn != want &&
-	       (pfn & (HMM_PFN_VALID | HMM_PFN_ERROR)) == HMM_PFN_VALID &&
-	       (!(want & HMM_PFN_REQ_WRITE) || (pfn & HMM_PFN_WRITE));
-}
-
-/*
- * To read the slot at @start failed with @error: narrow the window to what is
- * known good from pass->addr on. If that isn't even its first page, it's an error.
- */
-static int pass_keep_good(struct pass *pass, unsigned long start, int error)
-{
-	struct fakegpu_service *service = pass->service;
-	unsigned long first = window_index(pass, pass->addr), i = first;
-	unsigned long stop = window_index(pass, pass->last) + 1;
-
-	if (pass->present_only || (error != -EFAULT && error != -EPERM))
-		return error;
-
-	/* All slots before this one were read. */
-	if (start > pass->addr) {
-		pass->last = start - 1;
-		return 0;
-	}
-	while (i < stop && page_granted(service->want[i], service->pfns[i]))
-		i++;
-	if (i == first)
-		return error;
-	pass->start = pass->addr & PAGE_MASK;
-	pass->last = pass->base + (i << PAGE_SHIFT) - 1;
-	return 0;
-}
-
-static int pass_read(struct pass *pass)
-{
-	unsigned long start = pass->start;
-	int ret;
-
-	for (;;) {
-		unsigned long last = min(start | (FAKEGPU_LEAF_SIZE - 1), pass->last);
-
-		ret = read_slot(pass, start, last + 1);
-		if (ret)
-			return pass_keep_good(pass, start, ret);
-		if (last == pass->last)
-			return 0;
-		start = last + 1;
-	}
-}
-
-/* HMM's answer as a mirror entry, with the rights that the attributes leave. */
-static inline u64 mirror_entry(const struct pass *pass, unsigned long pfn)
+static u64 *mirror_entries(const struct fakegpu_pass *pass, unsigned long index,
+			   unsigned long count)
 {
 	const struct fakegpu_attr_value *attr = &pass->attr.value;
-	u64 entry;
+	unsigned long *pfns = pass->service->pfns + index, i;
+	u64 write = 0, rights = 0;
 
-	if ((pfn & (HMM_PFN_VALID | HMM_PFN_ERROR)) != HMM_PFN_VALID)
-		return 0;
-	entry = fakegpu_entry_make(page_to_pfn(hmm_pfn_to_page(pfn)),
-				   (pfn & HMM_PFN_WRITE) && fakegpu_attr_allows(attr, true, false));
+	BUILD_BUG_ON(sizeof(*pfns) != sizeof(u64));
+	if (fakegpu_attr_allows(attr, true, false))
+		write = HMM_PFN_WRITE;
 	if (!fakegpu_attr_allows(attr, false, true))
-		entry |= FAKEGPU_ENTRY_NOATOMIC;
-	return entry;
+		rights = FAKEGPU_ENTRY_NOATOMIC;
+
+	for (i = 0; i < count; i++) {
+		unsigned long pfn = pfns[i];
+
+		if ((pfn & (HMM_PFN_VALID | HMM_PFN_ERROR)) == HMM_PFN_VALID)
+			pfns[i] = fakegpu_entry_make(pfn & ~HMM_PFN_FLAGS, pfn & write) | rights;
+		else
+			pfns[i] = 0;
+	}
+	return (u64 *)pfns;
 }
 
 /* The nodes that the commit can take; one by one if a test wants one to fail. */
-static int pass_nodes(struct pass *pass)
+static int pass_nodes(struct fakegpu_pass *pass)
 {
 	struct fakegpu_service *service = pass->service;
 	struct fakegpu_intervals *intervals = service->intervals;
@@ -543,27 +243,22 @@ static int pass_nodes(struct pass *pass)
 	return fakegpu_mirror_stash_fill(&service->stash, count);
 }
 
-static int commit_slot(struct pass *pass, unsigned long start, unsigned long end)
+static int commit_slot(struct fakegpu_pass *pass, unsigned long start, unsigned long end)
 {
 	struct fakegpu_service *service = pass->service;
 	struct fakegpu_mirror *mirror = service->intervals->mirror;
-	unsigned long index = window_index(pass, start);
+	unsigned long index = fakegpu_pass_index(pass, start);
 	unsigned long count = (end - start) >> PAGE_SHIFT;
-	unsigned long i;
 
-	if (count == FAKEGPU_LEAF_PAGES && proves_large(service->pfns[index]))
+	if (count == FAKEGPU_LEAF_PAGES && fakegpu_proves_large(service->pfns[index]))
 		return fakegpu_mirror_map_large(mirror, &service->stash, start,
-						mirror_entry(pass, service->pfns[index]));
-
-	BUILD_BUG_ON(sizeof(*service->pfns) != sizeof(u64));
-	for (i = index; i < index + count; i++)
-		service->pfns[i] = mirror_entry(pass, service->pfns[i]);
+						*mirror_entries(pass, index, 1));
 	return fakegpu_mirror_map(mirror, &service->stash, start,
-				  (u64 *)service->pfns + index, count);
+				  mirror_entries(pass, index, count), count);
 }
 
 /* Under the mirror lock: the only place where entries come into being. */
-static int pass_commit(struct pass *pass)
+static int pass_commit(struct fakegpu_pass *pass)
 {
 	struct fakegpu_mirror *mirror = pass->service->intervals->mirror;
 	struct fakegpu_race *race = pass->service->intervals->race;
@@ -593,15 +288,17 @@ out_unlock:
 }
 
 /* Returns 0, -EBUSY to start again with everything fresh, or why it can't be. */
-static int service_pass(struct pass *pass)
+static int service_pass(struct fakegpu_pass *pass)
 {
 	struct fakegpu_service *service = pass->service;
 	struct mm_struct *mm = service->intervals->mm;
 	struct fakegpu_race *race = service->intervals->race;
-	struct fakegpu_request request = {};
 	struct vm_area_struct *vma;
+	void *pos = NULL;
 	int ret;
 
+	if (!pass->present_only)
+		pass->requests->next(pass->requests->arg, &pos, &pass->first);
 	ret = pass_attr(pass);
 	if (ret && pass->present_only) {
 		/* Nothing is asked for, and nothing can be given. */
@@ -617,17 +314,14 @@ static int service_pass(struct pass *pass)
 	trace_fakegpu_read_begin(service->intervals, fakegpu_interval_start(pass->interval),
 				 fakegpu_interval_last(pass->interval), pass->seq, 0);
 
-	first_request(pass, &request);
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	vma = vma_lookup(mm, pass->addr);
-	ret = check_vma(vma, request.write);
+	ret = fakegpu_check_vma(vma, pass->first.write);
+	if (!ret)
+		ret = fakegpu_pass_window(pass, vma);
 	if (!ret) {
-		pass->vma = vma;
-		ret = pass_window(pass, vma);
-	}
-	if (!ret) {
-		ret = pass_read(pass);
+		ret = fakegpu_pass_read(pass);
 		trace_fakegpu_range_fault(service->intervals, pass->start, pass->last, pass->seq,
 					  ret);
 	}
@@ -642,6 +336,15 @@ static int service_pass(struct pass *pass)
 	fakegpu_race_sleep(race, FAKEGPU_RACE_DELAY_COMMIT, pass->start, pass->last);
 	fakegpu_race_hold(race, FAKEGPU_RACE_HOLD_COMMIT, pass->start, pass->last);
 	return pass_commit(pass);
+}
+
+static void count_collision(const struct fakegpu_pass *pass)
+{
+	struct fakegpu_service *service = pass->service;
+
+	fakegpu_stats_inc(service->stats, retries);
+	if (!fakegpu_intervals_touched(service->intervals, pass->events, pass->start, pass->last))
+		fakegpu_stats_inc(service->stats, retries_false);
 }
 
 /**
@@ -666,7 +369,7 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 			   const struct fakegpu_requests *requests, bool present_only,
 			   unsigned long *lastp)
 {
-	struct pass pass = {
+	struct fakegpu_pass pass = {
 		.service = service,
 		.requests = requests,
 		.addr = addr,
@@ -692,10 +395,7 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 		if (!ret)
 			break;
 		if (ret == -EBUSY) {
-			fakegpu_stats_inc(service->stats, retries);
-			if (!fakegpu_intervals_touched(service->intervals, pass.events,
-						       pass.start, pass.last))
-				fakegpu_stats_inc(service->stats, retries_false);
+			count_collision(&pass);
 			pass.narrow = ++retries >= RETRIES_UNTIL_NARROW;
 			if (retries > RETRIES_UNTIL_SHORT || time_after(jiffies, short_after))
 				pass.limit = max(1UL, (pass.last - pass.start + 1) >>
@@ -724,6 +424,75 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 	mem_cgroup_put(memcg);
 	*lastp = ret ? addr | ~PAGE_MASK : pass.last;
 	return ret;
+}
+
+/* One pass for what is present; mmap_lock isn't waited for. */
+static bool try_pass(struct fakegpu_pass *pass)
+{
+	struct fakegpu_intervals *intervals = pass->service->intervals;
+	struct vm_area_struct *vma;
+	bool present;
+	int ret;
+
+	pass->seq = mmu_interval_read_begin(&pass->interval->notifier);
+	if (!mmap_read_trylock(intervals->mm))
+		return false;
+	vma = vma_lookup(intervals->mm, pass->addr);
+	present = !fakegpu_check_vma(vma, pass->first.write) &&
+		  fakegpu_pass_read_present(pass, vma, &pass->first);
+	mmap_read_unlock(intervals->mm);
+	if (!present)
+		return false;
+
+	trace_fakegpu_service(intervals, pass->addr, true);
+	trace_fakegpu_read_begin(intervals, fakegpu_interval_start(pass->interval),
+				 fakegpu_interval_last(pass->interval), pass->seq, 0);
+	trace_fakegpu_range_fault(intervals, pass->start, pass->last, pass->seq, 0);
+	/* Each queue has a stash: fill it with no more than is missing. */
+	if (fakegpu_mirror_stash_fill(&pass->service->stash,
+				      fakegpu_mirror_nodes_missing(intervals->mirror, pass->addr)))
+		return false;
+	fakegpu_race_hold(intervals->race, FAKEGPU_RACE_HOLD_TRY, pass->start, pass->last);
+	ret = pass_commit(pass);
+	if (ret == -EBUSY)
+		count_collision(pass);
+	return !ret;
+}
+
+/**
+ * fakegpu_service_try - serve an access if the CPU has all that it needs
+ * @service: a service of the caller's
+ * @request: the access
+ *
+ * The caller is a user of the mm and holds no lock. Makes the entries present in what
+ * is around the access, up to the slot of a large leaf, as fakegpu_service_window()
+ * does; but neither registers an interval, nor waits for mmap_lock, nor asks the CPU
+ * to fault anything in, nor starts again.
+ *
+ * Return: true if the access can be made, as far as it lies in that slot; false if it
+ * takes fakegpu_service_window().
+ */
+bool fakegpu_service_try(struct fakegpu_service *service, const struct fakegpu_request *request)
+{
+	struct fakegpu_pass pass = {
+		.service = service,
+		.first = *request,
+		.addr = request->start,
+		.start = request->start & PAGE_MASK,
+		.last = request->start | ~PAGE_MASK,
+	};
+	bool served;
+
+	if (pass_attr(&pass))
+		return false;
+	pass.interval = fakegpu_interval_get(service->intervals, pass.addr);
+	if (!pass.interval)
+		return false;
+	served = try_pass(&pass);
+	fakegpu_interval_put(pass.interval);
+	if (served)
+		fakegpu_stats_inc(service->stats, windows);
+	return served;
 }
 
 /**

@@ -67,11 +67,13 @@ struct fakegpu_requests {
 int fakegpu_service_init(struct fakegpu_service *service, struct fakegpu_intervals *intervals,
 			 struct fakegpu_attrs *attrs, struct fakegpu_stats *stats,
 			 const bool *stop, unsigned int window_order, unsigned int timeout_ms);
+int fakegpu_service_init_try(struct fakegpu_service *service, const struct fakegpu_service *model);
 void fakegpu_service_fini(struct fakegpu_service *service);
 
 int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 			   const struct fakegpu_requests *requests, bool present_only,
 			   unsigned long *lastp);
+bool fakegpu_service_try(struct fakegpu_service *service, const struct fakegpu_request *request);
 unsigned long fakegpu_service_skip(struct fakegpu_service *service, unsigned long addr);
 
 #endif /* _FAKEGPU_SERVICE_H_ */
