@@ -52,6 +52,27 @@ struct access {
 	EXPECT_OVER(gpu, a, collisions); \
 } while (0)
 
+/*
+ * The same, by an engine that serves the fault itself. For that the CPU has the memory,
+ * and there is an interval: of the block before it, which the device has already.
+ */
+#define ACCESS_HOLD_ENGINE(gpu, a, p, size, cmd) do { \
+	(a)->queue = gpu_queue(gpu); \
+	(a)->before = gpu_state(gpu); \
+	inject_range(gpu, p, size); \
+	INJECT_HOLD(gpu, "hold_try", EXPECT_SUBMIT(gpu, (a)->queue, &(a)->seqno, cmd)); \
+} while (0)
+
+static uint8_t *map_behind_interval(struct __test_metadata *_metadata, struct gpu *gpu)
+{
+	uint8_t *p = gpu_map_anon(2 * SIZE);
+
+	memset(p, 1, SIZE);
+	EXPECT_RUN(gpu, fakegpu_touch(p, SIZE, GPU_PAGE, 0));
+	gpu_pattern(p + SIZE, SIZE, 1);
+	return p + SIZE;
+}
+
 /* Behaviour 33: munmap of all of it, between the read of the page table and the commit */
 TEST_F(collision, munmap)
 {
@@ -82,6 +103,64 @@ TEST_F(collision, munmap_page)
 	EXPECT_BYTES(p, 5 * GPU_PAGE, 0xff);
 	EXPECT_BYTES(hole + GPU_PAGE, SIZE - 6 * GPU_PAGE, 0x11);
 	EXPECT_UNMAPPED(gpu, hole, GPU_PAGE);
+}
+
+/* Behaviour 33: munmap, while an engine serves the fault itself: then the worker says no */
+TEST_F(collision, engine_munmap)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p = map_behind_interval(_metadata, gpu);
+	struct drm_fakegpu_queue_get_state state;
+	struct access a;
+
+	gpu->res[1] = 77;
+	ACCESS_HOLD_ENGINE(gpu, &a, p, SIZE, fakegpu_checksum(p, SIZE, gpu->res + 1));
+	EXPECT_EQ(0, munmap(p, SIZE));
+	INJECT_RELEASE(gpu, "hold_try");
+	EXPECT_EQ(-EIO, fakegpu_wait(gpu->fd, a.queue, a.seqno, GPU_WAIT_NS));
+	EXPECT_EQ(0, fakegpu_queue_state(gpu->fd, a.queue, &state));
+	EXPECT_EQ((uint32_t)EFAULT, state.error);
+	EXPECT_EQ(fakegpu_va(p), (uint64_t)state.fault_addr);
+	EXPECT_EQ(77UL, gpu->res[1]);
+	EXPECT_UNMAPPED(gpu, p, SIZE);
+	EXPECT_OVER(gpu, &a, 1);
+}
+
+/* Behaviours 33, 36: other memory at the same address, while an engine serves the fault itself */
+TEST_F(collision, engine_replace)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p = map_behind_interval(_metadata, gpu);
+	struct access a;
+
+	ACCESS_HOLD_ENGINE(gpu, &a, p, SIZE, fakegpu_checksum(p, SIZE, gpu->res + 1));
+	ASSERT_EQ(p, mmap(p, SIZE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	gpu_pattern(p, SIZE, 2);
+	INJECT_RELEASE(gpu, "hold_try");
+	EXPECT_DONE(gpu, a.queue, a.seqno);
+	EXPECT_OVER(gpu, &a, 1);
+	EXPECT_EQ((uint64_t)gpu_crc_pattern(SIZE, 2, 0), gpu->res[1]);
+}
+
+/* Behaviour 33: nothing happens while an engine serves the fault itself: no worker is needed */
+TEST_F(collision, engine_alone)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p = map_behind_interval(_metadata, gpu);
+	struct drm_fakegpu_vm_get_state now;
+	struct access a;
+
+	ACCESS_HOLD_ENGINE(gpu, &a, p, SIZE, fakegpu_checksum(p, SIZE, gpu->res + 1));
+	EXPECT_EQ(0UL, gpu_stat(gpu, "faults_pending"));
+	EXPECT_UNMAPPED(gpu, p, SIZE);
+	INJECT_RELEASE(gpu, "hold_try");
+	EXPECT_DONE(gpu, a.queue, a.seqno);
+	now = gpu_state(gpu);
+	EXPECT_EQ(1UL, now.faults - a.before.faults);
+	EXPECT_EQ(1UL, now.windows - a.before.windows);
+	EXPECT_OVER(gpu, &a, 0);
+	EXPECT_EQ((uint64_t)gpu_crc_pattern(SIZE, 1, 0), gpu->res[1]);
 }
 
 /* Behaviours 33, 70: MADV_DONTNEED: zeros, not what was there */

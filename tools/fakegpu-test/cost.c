@@ -92,6 +92,20 @@ TEST_F(cost, fault_by_size_untouched)
 			       GPU_SZ_2M);
 }
 
+/* Behaviour 124: pages of which the CPU has all but the last, where there is an interval */
+TEST_F(cost, fault_in_part)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p = gpu_map_anon(2 * GPU_SZ_64K), *part = p + GPU_SZ_64K;
+
+	EXPECT_FAULTS(gpu, 1, EXPECT_RUN(gpu, fakegpu_fill(p, GPU_SZ_64K, 0)));
+	gpu_pattern(part, GPU_SZ_64K - GPU_PAGE, 1);
+	EXPECT_FAULTS(gpu, 1, EXPECT_RUN(gpu, fakegpu_touch(part, GPU_SZ_64K, 1,
+							    DRM_FAKEGPU_CMD_WRITE)));
+	EXPECT_PATTERN(part, GPU_SZ_64K - GPU_PAGE, 1);
+	EXPECT_BYTES(part + GPU_SZ_64K - GPU_PAGE, GPU_PAGE, 0);
+}
+
 /* Behaviour 124: huge pages: a fault, a window and a leaf each */
 TEST_F(cost, fault_huge)
 {

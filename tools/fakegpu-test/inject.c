@@ -9,8 +9,8 @@ INJECT_FIXTURE(inject);
 
 static const char *const knobs[] = {
 	"fail_arrays", "fail_interval", "fail_insert", "fail_node", "fail_commit", "fail_reserve",
-	"retry", "delay_commit", "delay_invalidate", "hold_commit", "hold_invalidate",
-	"hold_remove", "hold_verify",
+	"retry", "delay_commit", "delay_invalidate", "hold_commit", "hold_try",
+	"hold_invalidate", "hold_remove", "hold_verify",
 };
 
 /* A VM of its own: nothing in the mirror, nothing in reserve, window of @order. */
@@ -22,14 +22,6 @@ static void open_own(struct gpu *own, const struct gpu_conf *conf, uint32_t orde
 	if (gpu_open_cold(own, &own_conf, 0))
 		gpu_die("%s", gpu_why());
 }
-
-#define CLOSE_OWN(own) do { \
-	int own_ret_; \
-	EXPECT_VERIFY(own); \
-	own_ret_ = gpu_close(own); \
-	EXPECT_EQ(0, own_ret_) \
-		TH_LOG("%s", gpu_why()); \
-} while (0)
 
 /* The mirror's levels above the small leaves, from what the device can address. */
 static unsigned int node_levels(const struct gpu *gpu)

@@ -11,6 +11,10 @@
  * full is dropped, as by hardware: its record keeps nothing but the wish to be
  * raised again, and is told to try again when the worker has made room.
  *
+ * Before it raises a fault an engine tries to serve it itself: fakegpu_fault_serve().
+ * That costs no change of threads, and is enough wherever the CPU has the memory.
+ * What remains is for the worker: whoever has to wait leaves the engine to others.
+ *
  * The worker takes what is queued, sorts it by address, and has the service
  * loop serve all faults of one window together. A fault record is embedded in
  * its queue, which is parked meanwhile: there is nothing to allocate.
@@ -279,6 +283,49 @@ static bool ring_take(struct fakegpu_faults *faults)
 }
 
 /**
+ * fakegpu_fault_serve - serve a device fault at once, if it needn't be raised for that
+ * @faults: the VM's faults
+ * @service: by fakegpu_service_init_try(), of the caller's
+ * @fault: the record, filled in; stays the caller's
+ *
+ * May sleep, but waits for no fault of the CPU's, not for mmap_lock, and only for
+ * an invalidation that is under way. Takes no room in the device.
+ *
+ * Return: true if the access shall be tried again. Else nothing has happened, and the
+ * fault has to be raised.
+ */
+bool fakegpu_fault_serve(struct fakegpu_faults *faults, struct fakegpu_service *service,
+			 struct fakegpu_fault *fault)
+{
+	const struct fakegpu_request request = {
+		.start = fault->addr,
+		.last = fault->last,
+		.write = fault_writes(fault),
+		.atomic = fault->atomic,
+	};
+	bool served;
+
+	if (fakegpu_race_worker_only(service->intervals->race) ||
+	    fault->addr >= faults->va_end || READ_ONCE(faults->stop) ||
+	    !mmget_not_zero(faults->mm))
+		return false;
+	trace_fakegpu_fault_raise(service->intervals, fault, 0);
+	fault->told = true;
+	served = fakegpu_service_try(service, &request);
+	mmput_async(faults->mm);
+	if (!served)
+		return false;
+
+	fault->told = false;
+	fakegpu_stats_inc(faults->stats, faults);
+	trace_fakegpu_fault_resume(service->intervals, fault, 0);
+	spin_lock(&faults->lock);
+	log_add(&faults->log, fault, 0);
+	spin_unlock(&faults->lock);
+	return true;
+}
+
+/**
  * fakegpu_fault_raise - raise a device fault
  * @faults: the VM's faults
  * @fault: the record, filled in; belongs to the worker until its done()
@@ -292,13 +339,15 @@ void fakegpu_fault_raise(struct fakegpu_faults *faults, struct fakegpu_fault *fa
 	if (ring_take(faults)) {
 		fault->state = FAKEGPU_FAULT_QUEUED;
 		list_add_tail(&fault->link, &faults->queued);
-		trace_fakegpu_fault_raise(faults->service.intervals, fault, 0);
+		if (!fault->told)
+			trace_fakegpu_fault_raise(faults->service.intervals, fault, 0);
 	} else {
 		fault->state = FAKEGPU_FAULT_DROPPED;
 		list_add_tail(&fault->link, &faults->dropped);
 		fakegpu_stats_inc(faults->stats, fault_overflows);
 		trace_fakegpu_fault_raise(faults->service.intervals, fault, -ENOSPC);
 	}
+	fault->told = false;
 	spin_unlock(&faults->lock);
 	queue_work(faults->wq, &faults->work);
 }

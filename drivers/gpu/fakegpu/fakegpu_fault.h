@@ -51,6 +51,8 @@ struct fakegpu_fault {
 	bool nofault;
 	/** @scratch: where there is no memory, a scratch page will do. */
 	bool scratch;
+	/** @told: private: that it is raised was traced already. */
+	bool told;
 	/** @seqno: for the log. */
 	u64 seqno;
 	/**
@@ -129,6 +131,8 @@ bool fakegpu_fault_scratches(const struct fakegpu_fault *fault, int error);
 
 void fakegpu_fault_init(struct fakegpu_fault *fault,
 			void (*done)(struct fakegpu_fault *fault, int error));
+bool fakegpu_fault_serve(struct fakegpu_faults *faults, struct fakegpu_service *service,
+			 struct fakegpu_fault *fault);
 void fakegpu_fault_raise(struct fakegpu_faults *faults, struct fakegpu_fault *fault);
 void fakegpu_fault_cancel(struct fakegpu_faults *faults, struct fakegpu_fault *fault);
 

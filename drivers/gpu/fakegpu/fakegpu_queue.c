@@ -7,9 +7,10 @@
  * DOC: Queues
  *
  * A queue is a work item on the engines' workqueue, which runs as many at a
- * time as the device has engines. A queue whose access stalls raises a device
- * fault and leaves its engine to another queue (fault-and-switch); when the
- * fault is serviced it is queued again and goes on where it stopped.
+ * time as the device has engines. A queue whose access stalls on memory that
+ * the CPU has makes the mirror entry itself. Else it raises a device fault and
+ * leaves its engine to another queue (fault-and-switch); when the fault is
+ * serviced it is queued again and goes on where it stopped.
  *
  * Completion is a sequence number per queue, not a dma_fence: the path to a
  * dma_fence's signal may wait neither for memory nor for mmap_lock, and the
@@ -32,6 +33,8 @@
 
 /* Polls of a semaphore after which it is looked at only once a tick. */
 #define EAGER_POLLS	256
+/* Device faults that an engine serves itself until another queue gets it. */
+#define SERVED_AT_MOST	8
 
 /**
  * fakegpu_job_alloc - allocate a submission
@@ -103,8 +106,7 @@ static void queue_set_blocked(struct fakegpu_queue *queue, bool blocked)
 	spin_unlock(&queue->lock);
 }
 
-/* The engine leaves the queue; the fault's done() brings it back. */
-static void queue_park(struct fakegpu_queue *queue, struct fakegpu_job *job)
+static void queue_fill_fault(struct fakegpu_queue *queue, const struct fakegpu_job *job)
 {
 	struct fakegpu_exec *exec = &queue->exec;
 	struct fakegpu_fault *fault = &queue->fault;
@@ -118,13 +120,45 @@ static void queue_park(struct fakegpu_queue *queue, struct fakegpu_job *job)
 	fault->seqno = job->seqno;
 	fault->nofault = fakegpu_exec_nofault(exec);
 	fault->scratch = exec->stall.scratch.page;
+}
 
+/* Make what the access needs present without leaving the engine, if that is possible. */
+static bool queue_serve(struct fakegpu_queue *queue)
+{
+	if (!fakegpu_fault_serve(&queue->vm->faults, &queue->service, &queue->fault))
+		return false;
+	spin_lock(&queue->lock);
+	queue->faults++;
+	spin_unlock(&queue->lock);
+	return true;
+}
+
+/* The engine leaves the queue; the fault's done() brings it back. */
+static void queue_park(struct fakegpu_queue *queue)
+{
 	spin_lock(&queue->lock);
 	queue->parked = true;
 	queue->faults++;
 	spin_unlock(&queue->lock);
 
-	fakegpu_fault_raise(&queue->vm->faults, fault);
+	fakegpu_fault_raise(&queue->vm->faults, &queue->fault);
+}
+
+/* Run until there is a reason to leave the engine. */
+static enum fakegpu_exec_status queue_run(struct fakegpu_queue *queue, struct fakegpu_job *job)
+{
+	enum fakegpu_exec_status status;
+	unsigned int served;
+
+	for (served = 0; served < SERVED_AT_MOST; served++) {
+		status = fakegpu_exec_run(&queue->exec);
+		if (status != FAKEGPU_EXEC_STALLED)
+			return status;
+		queue_fill_fault(queue, job);
+		if (!queue_serve(queue))
+			return status;
+	}
+	return FAKEGPU_EXEC_YIELD;
 }
 
 static void queue_fail(struct fakegpu_queue *queue, int error)
@@ -187,7 +221,7 @@ static void queue_work_fn(struct work_struct *work)
 		spin_unlock(&queue->lock);
 	}
 
-	status = fakegpu_exec_run(exec);
+	status = queue_run(queue, job);
 	if (status != FAKEGPU_EXEC_BLOCKED && queue->polls) {
 		queue->polls = 0;
 		queue_set_blocked(queue, false);
@@ -207,7 +241,7 @@ static void queue_work_fn(struct work_struct *work)
 		queue_kick(queue, queue->polls > EAGER_POLLS);
 		break;
 	case FAKEGPU_EXEC_STALLED:
-		queue_park(queue, job);
+		queue_park(queue);
 		break;
 	}
 }
@@ -226,12 +260,12 @@ struct fakegpu_queue *fakegpu_queue_create(struct fakegpu_vm *vm, struct workque
 	queue = kzalloc(sizeof(*queue), GFP_KERNEL);
 	if (!queue)
 		return NULL;
+	if (fakegpu_service_init_try(&queue->service, &vm->faults.service))
+		goto err_free;
 	if (vm->flags & DRM_FAKEGPU_VM_SCRATCH) {
 		queue->exec.stall.scratch.page = alloc_page(GFP_KERNEL_ACCOUNT);
-		if (!queue->exec.stall.scratch.page) {
-			kfree(queue);
-			return NULL;
-		}
+		if (!queue->exec.stall.scratch.page)
+			goto err_service;
 	}
 
 	kref_init(&queue->ref);
@@ -246,6 +280,12 @@ struct fakegpu_queue *fakegpu_queue_create(struct fakegpu_vm *vm, struct workque
 	spin_lock_init(&queue->lock);
 	INIT_LIST_HEAD(&queue->jobs);
 	return queue;
+
+err_service:
+	fakegpu_service_fini(&queue->service);
+err_free:
+	kfree(queue);
+	return NULL;
 }
 
 static void queue_free(struct kref *ref)
@@ -254,6 +294,7 @@ static void queue_free(struct kref *ref)
 
 	if (queue->exec.stall.scratch.page)
 		__free_page(queue->exec.stall.scratch.page);
+	fakegpu_service_fini(&queue->service);
 	kfree(queue);
 }
 

@@ -50,6 +50,8 @@ struct fakegpu_queue {
 	struct fakegpu_exec exec;
 	/** @fault: the device fault; raised while the queue is parked. */
 	struct fakegpu_fault fault;
+	/** @service: serves faults that needn't be raised; @work's. */
+	struct fakegpu_service service;
 	/** @polls: how often the semaphore in @exec was found unsatisfied; @work's. */
 	unsigned int polls;
 	/** @wait: woken when @completed, @error or @closed change. */
