@@ -317,6 +317,57 @@ TEST_F(storm, notifier_storm)
 		EXPECT_EQ(0, fakegpu_queue_destroy(gpu->fd, queue[i]));
 }
 
+struct rival {
+	uint8_t *p;
+	volatile bool stop;
+	volatile unsigned int rounds;
+};
+
+/* Give a page back and take it again, as fast as it goes. */
+static int rival_task(void *arg)
+{
+	struct rival *rival = arg;
+
+	while (!rival->stop) {
+		if (madvise(rival->p, GPU_PAGE, MADV_DONTNEED))
+			return -errno;
+		rival->p[0] = 1;
+		rival->rounds++;
+	}
+	return 0;
+}
+
+/* Behaviour 106: a pass takes longer than the memory is left alone: a fault is served after 16 */
+TEST_F(storm, outpaced)
+{
+	struct gpu *gpu = &self->gpu;
+	struct rival rival = { .p = gpu_map_anon(SIZE) };
+	struct drm_fakegpu_vm_get_state before, now;
+	uint64_t retries = 0;
+	struct task task;
+	unsigned int i;
+
+	memset(rival.p, 1, SIZE);
+	inject_range(gpu, rival.p, SIZE);
+	inject_usecs(gpu, "delay_commit", 1, 0, 20000);
+	task_start(&task, rival_task, &rival);
+	EXPECT_EVENTUALLY(true, rival.rounds > 10);
+	for (i = 0; i < 4; i++) {
+		before = gpu_state(gpu);
+		EXPECT_RUN(gpu, fakegpu_touch(rival.p, GPU_PAGE, 1,
+					      i % 2 ? DRM_FAKEGPU_CMD_WRITE : 0));
+		/* What was served may be gone before the engine is back: then a fault more. */
+		now = gpu_state(gpu);
+		EXPECT_GE(17 * (uint64_t)(now.faults - before.faults),
+			  (uint64_t)(now.retries - before.retries));
+		retries += now.retries - before.retries;
+	}
+	EXPECT_LE(16UL, retries);
+	rival.stop = true;
+	EXPECT_EQ(0, task_join(&task));
+	EXPECT_VERIFY(gpu);
+}
+
 /* Behaviour 106: each of the first passes collides with a true invalidation; then it is served */
 TEST_F(storm, collisions_in_a_row)
 {

@@ -24,6 +24,15 @@
 #define FAKEGPU_DRIVER_DATE
 #endif
 
+/* Before 6.4 a VMA had no lock of its own. */
+#ifdef FAKEGPU_NO_VMA_LOCK
+#include <linux/mm_types.h>
+
+static inline void vma_start_write(struct vm_area_struct *vma)
+{
+}
+#endif
+
 /*
  * What patches/v6.12 adds to interval notifiers. Without it VM_DIRECT is refused,
  * and none of these is called.

@@ -58,6 +58,8 @@ struct fakegpu_pass {
 	unsigned long limit;
 	/** @single: only the page at @addr. */
 	bool single;
+	/** @alone: keep others from the address space until the commit. */
+	bool alone;
 };
 
 static inline unsigned long fakegpu_pass_index(const struct fakegpu_pass *pass, unsigned long addr)

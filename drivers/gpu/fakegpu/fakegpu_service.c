@@ -27,6 +27,10 @@
  * The interval is kept from one pass of a window to the next. In use it isn't
  * killed, so a collision that has emptied it doesn't cost a registration.
  *
+ * A pass that collides again and again reads less each time, and in the end holds
+ * mmap_lock for write until the commit. Only for anonymous memory: to fault in a
+ * file's page may take long.
+ *
  * Most device faults are for memory that the CPU has. Those an engine serves
  * itself, in one such pass that asks the CPU for nothing and waits for nobody:
  * fakegpu_service_try(). Where that isn't enough the fault goes to the worker.
@@ -41,6 +45,7 @@
 #include <linux/slab.h>
 
 #include "fakegpu_attr.h"
+#include "fakegpu_compat.h"
 #include "fakegpu_interval.h"
 #include "fakegpu_invalidate.h"
 #include "fakegpu_pass.h"
@@ -57,6 +62,12 @@
  */
 #define RETRIES_UNTIL_NARROW	3
 #define RETRIES_UNTIL_SHORT	8
+
+/*
+ * Collisions after which mmap_lock is held for write until the commit: whoever loops
+ * over madvise() has to wait then, too. So a fault is served after a bounded number.
+ */
+#define RETRIES_UNTIL_ALONE	16
 
 /* So many collisions a service has before it is out of time: on a slow machine, too. */
 #define RETRIES_AT_LEAST	32
@@ -287,13 +298,52 @@ out_unlock:
 	return ret;
 }
 
+/*
+ * Read the CPU's page table. If the pass is alone, mmap_lock is held for write on
+ * return, also with an error; if that isn't possible the pass isn't alone any more.
+ */
+static int pass_read(struct fakegpu_pass *pass)
+{
+	struct fakegpu_intervals *intervals = pass->service->intervals;
+	struct mm_struct *mm = intervals->mm;
+	struct vm_area_struct *vma;
+	int ret;
+
+	if (pass->alone && mmap_write_lock_killable(mm)) {
+		pass->alone = false;
+		return -EINTR;
+	}
+	pass->seq = mmu_interval_read_begin(&pass->interval->notifier);
+	trace_fakegpu_read_begin(intervals, fakegpu_interval_start(pass->interval),
+				 fakegpu_interval_last(pass->interval), pass->seq, 0);
+	if (!pass->alone && mmap_read_lock_killable(mm))
+		return -EINTR;
+
+	vma = vma_lookup(mm, pass->addr);
+	if (pass->alone && vma && vma_is_anonymous(vma)) {
+		/* The CPU's faults take only this lock. */
+		vma_start_write(vma);
+	} else if (pass->alone) {
+		mmap_write_downgrade(mm);
+		pass->alone = false;
+	}
+	ret = fakegpu_check_vma(vma, pass->first.write);
+	if (!ret)
+		ret = fakegpu_pass_window(pass, vma);
+	if (!ret) {
+		ret = fakegpu_pass_read(pass);
+		trace_fakegpu_range_fault(intervals, pass->start, pass->last, pass->seq, ret);
+	}
+	if (!pass->alone)
+		mmap_read_unlock(mm);
+	return ret;
+}
+
 /* Returns 0, -EBUSY to start again with everything fresh, or why it can't be. */
 static int service_pass(struct fakegpu_pass *pass)
 {
 	struct fakegpu_service *service = pass->service;
-	struct mm_struct *mm = service->intervals->mm;
 	struct fakegpu_race *race = service->intervals->race;
-	struct vm_area_struct *vma;
 	void *pos = NULL;
 	int ret;
 
@@ -310,32 +360,17 @@ static int service_pass(struct fakegpu_pass *pass)
 	if (ret)
 		return ret;
 
-	pass->seq = mmu_interval_read_begin(&pass->interval->notifier);
-	trace_fakegpu_read_begin(service->intervals, fakegpu_interval_start(pass->interval),
-				 fakegpu_interval_last(pass->interval), pass->seq, 0);
-
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	vma = vma_lookup(mm, pass->addr);
-	ret = fakegpu_check_vma(vma, pass->first.write);
+	ret = pass_read(pass);
 	if (!ret)
-		ret = fakegpu_pass_window(pass, vma);
+		ret = pass_nodes(pass);
 	if (!ret) {
-		ret = fakegpu_pass_read(pass);
-		trace_fakegpu_range_fault(service->intervals, pass->start, pass->last, pass->seq,
-					  ret);
+		fakegpu_race_sleep(race, FAKEGPU_RACE_DELAY_COMMIT, pass->start, pass->last);
+		fakegpu_race_hold(race, FAKEGPU_RACE_HOLD_COMMIT, pass->start, pass->last);
+		ret = pass_commit(pass);
 	}
-	mmap_read_unlock(mm);
-	if (ret)
-		return ret;
-
-	ret = pass_nodes(pass);
-	if (ret)
-		return ret;
-
-	fakegpu_race_sleep(race, FAKEGPU_RACE_DELAY_COMMIT, pass->start, pass->last);
-	fakegpu_race_hold(race, FAKEGPU_RACE_HOLD_COMMIT, pass->start, pass->last);
-	return pass_commit(pass);
+	if (pass->alone)
+		mmap_write_unlock(service->intervals->mm);
+	return ret;
 }
 
 static void count_collision(const struct fakegpu_pass *pass)
@@ -397,6 +432,7 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 		if (ret == -EBUSY) {
 			count_collision(&pass);
 			pass.narrow = ++retries >= RETRIES_UNTIL_NARROW;
+			pass.alone = retries >= RETRIES_UNTIL_ALONE;
 			if (retries > RETRIES_UNTIL_SHORT || time_after(jiffies, short_after))
 				pass.limit = max(1UL, (pass.last - pass.start + 1) >>
 						      (PAGE_SHIFT + 1));
