@@ -246,7 +246,7 @@ TEST_F(trace, off)
 {
 	static const char *const names[] = {
 		"fault_raise", "fault_dequeue", "fault_resume", "service", "interval_add",
-		"interval_dead", "interval_remove", "read_begin", "range_fault", "commit",
+		"interval_dead", "interval_remove", "read_begin", "range_fault", "lock", "commit",
 		"invalidate",
 	};
 	uint8_t *p = gpu_map_anon(SIZE);
@@ -313,7 +313,7 @@ TEST_F(trace, fault_sequence)
 			 own.queue, kinds[k].name, VA(p + 100), VA(p + 100 + 2 * GPU_PAGE));
 		/* In scheme fixed the interval is there already. */
 		n = own.conf.scheme == DRM_FAKEGPU_SCHEME_FIXED ? 3 : 4;
-		EXPECT_EQ(n + 4, trace.count);
+		EXPECT_EQ(n + 5, trace.count);
 		EXPECT_EVENT(&trace, 0, "fault_raise", "%s error=0", fault);
 		EXPECT_EVENT(&trace, 1, "fault_dequeue", "%s error=0", fault);
 		EXPECT_EVENT(&trace, 2, "service", "%s addr=%016llx present=0", vm, VA(p + 100));
@@ -328,10 +328,12 @@ TEST_F(trace, fault_sequence)
 		EXPECT_EVENT(&trace, n + 1, "range_fault",
 			     "%s range=%016llx-%016llx seq=%llu error=0", vm, VA(p), VA(p + SIZE),
 			     seq);
-		EXPECT_EVENT(&trace, n + 2, "commit",
+		EXPECT_EVENT(&trace, n + 2, "lock", "%s range=%016llx-%016llx seq=%llu error=0", vm,
+			     VA(p), VA(p + SIZE), seq);
+		EXPECT_EVENT(&trace, n + 3, "commit",
 			     "%s range=%016llx-%016llx seq=%llu error=0", vm, VA(p), VA(p + SIZE),
 			     seq);
-		EXPECT_EVENT(&trace, n + 3, "fault_resume", "%s error=0", fault);
+		EXPECT_EVENT(&trace, n + 4, "fault_resume", "%s error=0", fault);
 		CLOSE_OWN(&own);
 	}
 	trace_close(&trace);
@@ -365,7 +367,7 @@ TEST_F(trace, fault_by_engine)
 	snprintf(vm, sizeof(vm), "vm=%u owner=%d", own.vm, getpid());
 	snprintf(fault, sizeof(fault), "%s queue=%u seqno=2 cmd=0 access=read range=%016llx-%016llx",
 		 vm, own.queue, VA(p + SIZE), VA(p + 2 * SIZE));
-	EXPECT_EQ(6, trace.count);
+	EXPECT_EQ(7, trace.count);
 	EXPECT_EVENT(&trace, 0, "fault_raise", "%s error=0", fault);
 	EXPECT_EVENT(&trace, 1, "service", "%s addr=%016llx present=1", vm, VA(p + SIZE));
 	seq = seq_of(&trace.events[2]);
@@ -374,9 +376,11 @@ TEST_F(trace, fault_by_engine)
 		     start, end, seq);
 	EXPECT_EVENT(&trace, 3, "range_fault", "%s range=%016llx-%016llx seq=%llu error=0", vm,
 		     VA(p), VA(p + 2 * SIZE), seq);
-	EXPECT_EVENT(&trace, 4, "commit", "%s range=%016llx-%016llx seq=%llu error=0", vm, VA(p),
+	EXPECT_EVENT(&trace, 4, "lock", "%s range=%016llx-%016llx seq=%llu error=0", vm, VA(p),
 		     VA(p + 2 * SIZE), seq);
-	EXPECT_EVENT(&trace, 5, "fault_resume", "%s error=0", fault);
+	EXPECT_EVENT(&trace, 5, "commit", "%s range=%016llx-%016llx seq=%llu error=0", vm, VA(p),
+		     VA(p + 2 * SIZE), seq);
+	EXPECT_EVENT(&trace, 6, "fault_resume", "%s error=0", fault);
 	CLOSE_OWN(&own);
 	trace_close(&trace);
 }

@@ -277,6 +277,7 @@ static int pass_commit(struct fakegpu_pass *pass)
 	int ret = -EBUSY;
 
 	write_lock(&mirror->lock);
+	trace_fakegpu_lock(pass->service->intervals, pass->start, pass->last, pass->seq, 0);
 	if (!fakegpu_interval_valid(pass->interval, pass->start, pass->last, pass->seq) ||
 	    !attr_valid(pass) ||
 	    fakegpu_race_fail(race, FAKEGPU_RACE_RETRY, pass->start, pass->last))

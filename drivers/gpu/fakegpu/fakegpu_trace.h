@@ -190,6 +190,12 @@ DEFINE_EVENT(fakegpu_pass, fakegpu_range_fault,
 	TP_ARGS(intervals, start, last, seq, error)
 );
 
+DEFINE_EVENT(fakegpu_pass, fakegpu_lock,
+	TP_PROTO(const struct fakegpu_intervals *intervals, unsigned long start,
+		 unsigned long last, unsigned long seq, int error),
+	TP_ARGS(intervals, start, last, seq, error)
+);
+
 DEFINE_EVENT(fakegpu_pass, fakegpu_commit,
 	TP_PROTO(const struct fakegpu_intervals *intervals, unsigned long start,
 		 unsigned long last, unsigned long seq, int error),
