@@ -61,6 +61,9 @@ extern const unsigned int nr_ratios;
 double count_regions_fault(struct cost *c, unsigned long arg);
 double count_regions_munmap(struct cost *c, unsigned long arg);
 
+/* phases.c: prints how many instructions it is from tracepoint to tracepoint */
+void count_phases(struct cost *c, bool worker);
+
 void cost_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* Open what the party needs; ends the process with status 3 if this kernel hasn't got it. */

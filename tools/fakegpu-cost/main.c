@@ -30,6 +30,7 @@ static const struct party parties[] = {
 	  .vm_flags = DRM_FAKEGPU_VM_DIRECT },
 };
 
+#define DEFAULT_PARTY	3	/* slot */
 #define NR_PARTIES	(sizeof(parties) / sizeof(parties[0]))
 
 static const char help[] =
@@ -43,6 +44,8 @@ static const char help[] =
 	"\n"
 	"  -f, --figure NAME  only this one (see --list); may be repeated\n"
 	"  -p, --party NAME   only this one; may be repeated\n"
+	"  -t, --phases       instead, how many instructions of a fault it is from tracepoint to\n"
+	"                     tracepoint, served by the engine and by the worker\n"
 	"  -r, --ratios       instead, what is timed on two processors, as ratios\n"
 	"  -l, --list         print the names of parties and figures\n"
 	"  -h, --help         print this\n"
@@ -135,6 +138,31 @@ static int count(const struct figure *figure, const struct party *party, bool al
 	return 0;
 }
 
+/* By the party that is the default. */
+static int phases(void)
+{
+	int status, failed = 0, worker;
+	pid_t pid;
+
+	for (worker = 0; worker < 2; worker++) {
+		struct cost c = { .party = &parties[DEFAULT_PARTY] };
+
+		fflush(stdout);
+		pid = fork();
+		if (pid < 0)
+			cost_die("fork: %s", strerror(errno));
+		if (!pid) {
+			stay_ahead();
+			cost_open(&c);
+			count_phases(&c, worker);
+			exit(0);
+		}
+		if (waitpid(pid, &status, 0) != pid || status)
+			failed = 1;
+	}
+	return failed;
+}
+
 static bool named(char *const *names, unsigned int nr, const char *name)
 {
 	unsigned int i;
@@ -195,6 +223,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "figure", required_argument, NULL, 'f' },
 		{ "party", required_argument, NULL, 'p' },
+		{ "phases", no_argument, NULL, 't' },
 		{ "ratios", no_argument, NULL, 'r' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
@@ -206,7 +235,7 @@ int main(int argc, char **argv)
 	bool left_out[NR_PARTIES] = { false };
 	int c, failed = 0;
 
-	while ((c = getopt_long(argc, argv, "f:p:rlh", options, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "f:p:trlh", options, NULL)) >= 0) {
 		switch (c) {
 		case 'f':
 			add_name(wanted_figures, &nr_wanted, optarg, false);
@@ -214,6 +243,8 @@ int main(int argc, char **argv)
 		case 'p':
 			add_name(wanted_parties, &nr_parties, optarg, true);
 			break;
+		case 't':
+			return phases();
 		case 'r':
 			all = ratios;
 			nr = nr_ratios;
