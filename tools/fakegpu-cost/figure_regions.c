@@ -71,7 +71,7 @@ double count_regions_fault(struct cost *c, unsigned long count)
 		cold += cost_access(c, page, PAGE, PAGE, false);
 		warm += cost_access(c, page, PAGE, PAGE, false);
 	}
-	return (double)(cold - warm) / PICKED;
+	return (double)(int64_t)(cold - warm) / PICKED;
 }
 
 double count_regions_munmap(struct cost *c, unsigned long count)

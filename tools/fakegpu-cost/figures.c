@@ -40,7 +40,7 @@ static double count_cold(struct cost *c, unsigned long huge)
 	cold = cost_access(c, p, size, PAGE, false);
 	if (c->party->kind != FLOOR)
 		warm = cost_access(c, p, size, PAGE, false);
-	return (double)(cold - warm) / (size / PAGE);
+	return (double)(int64_t)(cold - warm) / (size / PAGE);
 }
 
 /* Memory that nobody has. */
@@ -90,7 +90,7 @@ static double count_single(struct cost *c, unsigned long arg)
 		cold += cost_access(c, p + 2 * i * LEAF, PAGE, PAGE, false);
 	for (i = 0; i < ISOLATED; i++)
 		warm += cost_access(c, p + 2 * i * LEAF, PAGE, PAGE, false);
-	return (double)(cold - warm) / ISOLATED;
+	return (double)(int64_t)(cold - warm) / ISOLATED;
 }
 
 static uint64_t submit_batch(struct cost *c, const uint32_t *queues, uint8_t *p, size_t distance)
@@ -136,7 +136,8 @@ static double count_batch(struct cost *c, unsigned long distance)
 	}
 	cold = submit_batch(c, queues, p, distance);
 	warm = submit_batch(c, queues, p, distance);
-	return (double)(cold - warm) / BATCH;
+	/* Who faults first may serve nearly all: then it is about what chance adds. */
+	return (double)(int64_t)(cold - warm) / BATCH;
 }
 
 /* --------------------------------------------------------------- warm access --- */
