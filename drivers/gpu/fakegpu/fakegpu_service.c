@@ -66,6 +66,7 @@
 /*
  * Collisions after which mmap_lock is held for write until the commit: whoever loops
  * over madvise() has to wait then, too. So a fault is served after a bounded number.
+ * Nobody is kept out for pages that are only taken if they are present.
  */
 #define RETRIES_UNTIL_ALONE	16
 
@@ -433,7 +434,7 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 		if (ret == -EBUSY) {
 			count_collision(&pass);
 			pass.narrow = ++retries >= RETRIES_UNTIL_NARROW;
-			pass.alone = retries >= RETRIES_UNTIL_ALONE;
+			pass.alone = retries >= RETRIES_UNTIL_ALONE && !present_only;
 			if (retries > RETRIES_UNTIL_SHORT || time_after(jiffies, short_after))
 				pass.limit = max(1UL, (pass.last - pass.start + 1) >>
 						      (PAGE_SHIFT + 1));
