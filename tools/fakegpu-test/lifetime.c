@@ -762,7 +762,10 @@ TEST_F(lifetime, signal_wait_restarted)
 	gpu->res[0] = 0;
 	ASSERT_EQ(0, fakegpu_submit(gpu->fd, gpu->queue, &cmd, 1, &seqno));
 	signal_every(10000);
-	EXPECT_EQ(-ETIME, fakegpu_wait(gpu->fd, gpu->queue, seqno, 500000000));
+	/* On a busy host hardly a signal comes in half a second. */
+	do {
+		EXPECT_EQ(-ETIME, fakegpu_wait(gpu->fd, gpu->queue, seqno, 500000000));
+	} while (signals < 2 && gpu_now() - begin < GPU_WAIT_NS);
 	EXPECT_LE(500000000, gpu_now() - begin);
 	EXPECT_LE(2, signals);
 	__atomic_store_n(gpu->res, 1, __ATOMIC_RELEASE);
