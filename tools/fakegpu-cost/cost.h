@@ -77,6 +77,13 @@ void cost_open(struct cost *c);
 uint64_t cost_access(struct cost *c, uint8_t *p, size_t size, size_t stride, bool write);
 
 uint32_t cost_queue(struct cost *c);
+
+/* Submit, and wait for a submission; or both, on the first queue. End the process on an error. */
+uint64_t cost_submit(struct cost *c, uint32_t queue, const struct drm_fakegpu_cmd *cmds,
+		     uint32_t count);
+void cost_wait(struct cost *c, uint32_t queue, uint64_t seqno);
+void cost_run(struct cost *c, const struct drm_fakegpu_cmd *cmd);
+
 struct drm_fakegpu_vm_get_state cost_state(struct cost *c);
 
 /* Addresses for @size bytes, aligned to 2 MiB and in slots of their own. */
@@ -85,6 +92,9 @@ uint8_t *cost_reserve(size_t size);
 /* Map anonymous memory there, in huge pages or in none; the CPU doesn't touch it. */
 void cost_map(uint8_t *p, size_t size, bool huge);
 void cost_unmap(uint8_t *p, size_t size);
+
+/* The mirror loses all entries of the range, the CPU loses no page. */
+void cost_forget(uint8_t *p, size_t size);
 
 /* Have the CPU write to each page. */
 void cost_populate(uint8_t *p, size_t size);

@@ -41,10 +41,8 @@ static void mirror_regions(struct cost *c, uint8_t *p, unsigned long count)
 {
 	struct drm_fakegpu_cmd cmd = fakegpu_touch(p, count * DISTANCE, DISTANCE,
 						   DRM_FAKEGPU_CMD_NOFAULT);
-	int ret = fakegpu_run(c->fd, c->queue, &cmd, 1);
 
-	if (ret)
-		cost_die("the device fails: %s", strerror(-ret));
+	cost_run(c, &cmd);
 	if (cost_state(c).pages_small < count)
 		cost_die("the device has only some of the regions");
 }

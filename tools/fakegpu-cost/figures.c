@@ -26,13 +26,6 @@ enum { SMALL, HUGE };
 
 /* ------------------------------------------------------------ device faults --- */
 
-static void forget(uint8_t *p, size_t size)
-{
-	/* Read-only and back: the mirror loses the entries, the CPU loses no page. */
-	if (mprotect(p, size, PROT_READ) || mprotect(p, size, PROT_READ | PROT_WRITE))
-		cost_die("mprotect: %s", strerror(errno));
-}
-
 /*
  * Memory that the CPU has, and the device hasn't. What the access itself takes is
  * not the fault's: it is done once more. How often a worker is switched to is a matter
@@ -52,7 +45,7 @@ static double count_cold(struct cost *c, unsigned long huge)
 		cold = ticks < cold ? ticks : cold;
 		ticks = cost_access(c, p, size, PAGE, false);
 		warm = ticks < warm ? ticks : warm;
-		forget(p, size);
+		cost_forget(p, size);
 		usleep(10000);
 	}
 	if (c->party->kind == FLOOR)
@@ -123,20 +116,14 @@ static uint64_t submit_batch(struct cost *c, const uint32_t *queues, uint8_t *p,
 {
 	uint64_t begin = __rdtsc(), seqno[BATCH];
 	unsigned int i;
-	int ret;
 
 	for (i = 0; i < BATCH; i++) {
 		struct drm_fakegpu_cmd cmd = fakegpu_touch(p + i * distance, PAGE, PAGE, 0);
 
-		ret = fakegpu_submit(c->fd, queues[i], &cmd, 1, &seqno[i]);
-		if (ret)
-			cost_die("submit: %s", strerror(-ret));
+		seqno[i] = cost_submit(c, queues[i], &cmd, 1);
 	}
-	for (i = 0; i < BATCH; i++) {
-		ret = fakegpu_wait(c->fd, queues[i], seqno[i], -1);
-		if (ret)
-			cost_die("wait: %s", strerror(-ret));
-	}
+	for (i = 0; i < BATCH; i++)
+		cost_wait(c, queues[i], seqno[i]);
 	return __rdtsc() - begin;
 }
 
@@ -168,9 +155,9 @@ static double count_batch(struct cost *c, unsigned long distance)
 		ticks = submit_batch(c, queues, p, distance);
 		warm = ticks < warm ? ticks : warm;
 		if (!apart)
-			forget(p, BATCH * distance);
+			cost_forget(p, BATCH * distance);
 		for (i = 0; apart && i < BATCH; i++)
-			forget(p + i * distance, PAGE);
+			cost_forget(p + i * distance, PAGE);
 		/* Workers come to an end. */
 		usleep(10000);
 	}
@@ -194,8 +181,6 @@ static double copy_device(struct cost *c)
 {
 	uint8_t *src = cost_reserve(SIZE), *dst = cost_reserve(SIZE);
 	struct drm_fakegpu_cmd cmd = fakegpu_copy(dst, src, SIZE);
-	uint64_t begin;
-	int ret;
 
 	cost_map(src, SIZE, false);
 	cost_map(dst, SIZE, false);
@@ -203,11 +188,7 @@ static double copy_device(struct cost *c)
 	cost_populate(dst, SIZE);
 	cost_access(c, src, SIZE, PAGE, false);
 	cost_access(c, dst, SIZE, PAGE, true);
-	begin = __rdtsc();
-	ret = fakegpu_run(c->fd, c->queue, &cmd, 1);
-	if (ret)
-		cost_die("the device fails: %s", strerror(-ret));
-	return (double)(__rdtsc() - begin) / (SIZE / PAGE);
+	return (double)TICKS(cost_run(c, &cmd)) / (SIZE / PAGE);
 }
 
 static double copy_floor(struct cost *c)
@@ -222,18 +203,12 @@ static double copy_floor(struct cost *c)
 /* Of device memory that is mapped already; test_hmm has only copies to and from itself. */
 static double count_copy(struct cost *c, unsigned long arg)
 {
-	uint8_t *p;
-
 	(void)arg;
 	if (c->party->kind == DEVICE)
 		return copy_device(c);
 	if (c->party->kind == FLOOR)
 		return copy_floor(c);
-	p = cost_reserve(SIZE);
-	cost_map(p, SIZE, false);
-	cost_populate(p, SIZE);
-	cost_access(c, p, SIZE, PAGE, false);
-	return (double)cost_access(c, p, SIZE, PAGE, false) / (SIZE / PAGE);
+	return count_warm(c, false);
 }
 
 /* -------------------------------------------------------------------- munmap --- */

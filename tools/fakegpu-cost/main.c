@@ -30,7 +30,6 @@ static const struct party parties[] = {
 	  .vm_flags = DRM_FAKEGPU_VM_DIRECT },
 };
 
-#define DEFAULT_PARTY	3	/* slot */
 #define NR_PARTIES	(sizeof(parties) / sizeof(parties[0]))
 
 static const char help[] =
@@ -138,14 +137,18 @@ static int count(const struct figure *figure, const struct party *party, bool al
 	return 0;
 }
 
-/* By the party that is the default. */
+/* By the device with the default scheme, which is the first of them. */
 static int phases(void)
 {
+	const struct party *party = parties;
 	int status, failed = 0, worker;
 	pid_t pid;
 
+	while (party->kind != DEVICE)
+		party++;
+
 	for (worker = 0; worker < 2; worker++) {
-		struct cost c = { .party = &parties[DEFAULT_PARTY] };
+		struct cost c = { .party = party };
 
 		fflush(stdout);
 		pid = fork();

@@ -46,32 +46,15 @@ static double read_by(struct cost *c, const uint32_t *queue, uint8_t *const *p,
 	double begin = now();
 	uint64_t seqno[2];
 	unsigned int i, r;
-	int ret;
 
 	for (i = 0; i < queues; i++) {
 		for (r = 0; r < rounds; r++)
 			cmds[r] = fakegpu_checksum(p[i], SIZE, NULL);
-		ret = fakegpu_submit(c->fd, queue[i], cmds, rounds, &seqno[i]);
-		if (ret)
-			cost_die("submit: %s", strerror(-ret));
+		seqno[i] = cost_submit(c, queue[i], cmds, rounds);
 	}
-	for (i = 0; i < queues; i++) {
-		ret = fakegpu_wait(c->fd, queue[i], seqno[i], -1);
-		if (ret)
-			cost_die("wait: %s", strerror(-ret));
-	}
+	for (i = 0; i < queues; i++)
+		cost_wait(c, queue[i], seqno[i]);
 	return now() - begin;
-}
-
-static void make_cold(uint8_t *const *p)
-{
-	unsigned int i;
-
-	/* Read-only and back: the mirror loses the entries, the CPU loses no page. */
-	for (i = 0; i < 2; i++)
-		if (mprotect(p[i], SIZE, PROT_READ) ||
-		    mprotect(p[i], SIZE, PROT_READ | PROT_WRITE))
-			cost_die("mprotect: %s", strerror(errno));
 }
 
 /* How far two queues of one VM get, in multiples of one. */
@@ -81,7 +64,7 @@ static double time_queues(struct cost *c, unsigned long cold)
 	uint8_t *p[2] = { cost_reserve(SIZE), cost_reserve(SIZE) };
 	uint32_t queue[2] = { c->queue, cost_queue(c) };
 	double one = 0, two = 0;
-	unsigned int i;
+	unsigned int i, j;
 
 	for (i = 0; i < 2; i++) {
 		cost_map(p[i], SIZE, false);
@@ -89,11 +72,11 @@ static double time_queues(struct cost *c, unsigned long cold)
 	}
 	read_by(c, queue, p, 2, 1);
 	for (i = 0; i < TRIES; i++) {
-		if (cold)
-			make_cold(p);
+		for (j = 0; cold && j < 2; j++)
+			cost_forget(p[j], SIZE);
 		least(&one, read_by(c, queue, p, 1, rounds));
-		if (cold)
-			make_cold(p);
+		for (j = 0; cold && j < 2; j++)
+			cost_forget(p[j], SIZE);
 		least(&two, read_by(c, queue, p, 2, rounds));
 	}
 	return 2 * one / two;

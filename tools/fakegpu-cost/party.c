@@ -86,6 +86,33 @@ uint32_t cost_queue(struct cost *c)
 	return queue;
 }
 
+uint64_t cost_submit(struct cost *c, uint32_t queue, const struct drm_fakegpu_cmd *cmds,
+		     uint32_t count)
+{
+	uint64_t seqno;
+	int ret = fakegpu_submit(c->fd, queue, cmds, count, &seqno);
+
+	if (ret)
+		cost_die("submit: %s", strerror(-ret));
+	return seqno;
+}
+
+void cost_wait(struct cost *c, uint32_t queue, uint64_t seqno)
+{
+	int ret = fakegpu_wait(c->fd, queue, seqno, -1);
+
+	if (ret)
+		cost_die("wait: %s", strerror(-ret));
+}
+
+void cost_run(struct cost *c, const struct drm_fakegpu_cmd *cmd)
+{
+	int ret = fakegpu_run(c->fd, c->queue, cmd, 1);
+
+	if (ret)
+		cost_die("the device fails: %s", strerror(-ret));
+}
+
 struct drm_fakegpu_vm_get_state cost_state(struct cost *c)
 {
 	struct drm_fakegpu_vm_get_state state = { 0 };
@@ -148,12 +175,8 @@ static uint64_t access_device(struct cost *c, uint8_t *p, size_t size, size_t st
 {
 	struct drm_fakegpu_cmd cmd = fakegpu_touch(p, size, stride,
 						   write ? DRM_FAKEGPU_CMD_WRITE : 0);
-	uint64_t begin = __rdtsc();
-	int ret = fakegpu_run(c->fd, c->queue, &cmd, 1);
 
-	if (ret)
-		cost_die("the device fails: %s", strerror(-ret));
-	return __rdtsc() - begin;
+	return TICKS(cost_run(c, &cmd));
 }
 
 uint64_t cost_access(struct cost *c, uint8_t *p, size_t size, size_t stride, bool write)
@@ -193,6 +216,13 @@ void cost_unmap(uint8_t *p, size_t size)
 {
 	if (munmap(p, size))
 		cost_die("munmap: %s", strerror(errno));
+}
+
+void cost_forget(uint8_t *p, size_t size)
+{
+	/* Read-only and back. */
+	if (mprotect(p, size, PROT_READ) || mprotect(p, size, PROT_READ | PROT_WRITE))
+		cost_die("mprotect: %s", strerror(errno));
 }
 
 void cost_populate(uint8_t *p, size_t size)
