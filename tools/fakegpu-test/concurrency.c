@@ -548,14 +548,6 @@ TEST_F(concurrency, processes_same_addresses)
 	EXPECT_RUN(gpu, fakegpu_fill((gpu)->res, GPU_PAGE, 0)); \
 } while (0)
 
-#define CLOSE_SECOND(gpu) do { \
-	int closed_; \
-	EXPECT_VERIFY(gpu); \
-	closed_ = gpu_close(gpu); \
-	EXPECT_EQ(0, closed_) \
-		TH_LOG("%s", gpu_why()); \
-} while (0)
-
 /* Behaviour 108: two devices on the same pages: each is invalidated, each has its counters */
 TEST_F(concurrency, two_devices_same_pages)
 {
@@ -589,7 +581,7 @@ TEST_F(concurrency, two_devices_same_pages)
 	EXPECT_FATAL(a, fakegpu_touch(p, SIZE, GPU_PAGE, 0), EFAULT, p + 16 * GPU_PAGE, READ);
 	EXPECT_FAULTS(a, 0, EXPECT_DEVICE_BYTES(a, p, 16 * GPU_PAGE, 0x0a));
 	EXPECT_FAULTS(b, 0, EXPECT_DEVICE_BYTES(b, p, 16 * GPU_PAGE, 0x0a));
-	CLOSE_SECOND(b);
+	GPU_TEARDOWN(b);
 	/* One is gone, the other one goes on. */
 	EXPECT_FAULTS(a, 0, EXPECT_DEVICE_BYTES(a, p, 16 * GPU_PAGE, 0x0a));
 }
@@ -619,7 +611,7 @@ TEST_F(concurrency, two_devices_other_pages)
 	ASSERT_EQ(0, munmap(p + SIZE / 2, SIZE / 2));
 	EXPECT_EQ(0ULL, gpu_state(a).pages_cleared - state[0].pages_cleared);
 	EXPECT_EQ(PAGES / 2, (uint64_t)(gpu_state(b).pages_cleared - state[1].pages_cleared));
-	CLOSE_SECOND(b);
+	GPU_TEARDOWN(b);
 }
 
 /* Behaviour 108: two devices and the CPU add to one word */
@@ -642,7 +634,7 @@ TEST_F(concurrency, two_devices_atomics)
 	EXPECT_EQ(0, fakegpu_wait(a->fd, a->queue, seqno[0], GPU_WAIT_NS));
 	EXPECT_EQ(0, fakegpu_wait(b->fd, b->queue, seqno[1], GPU_WAIT_NS));
 	EXPECT_EQ(300ULL, *word);
-	CLOSE_SECOND(b);
+	GPU_TEARDOWN(b);
 }
 
 TEST_HARNESS_MAIN

@@ -361,17 +361,10 @@ bool gpu_more(unsigned int done, unsigned int max, int64_t begin);
 
 #define EXPECT_FAULTS(gpu, n, ...) EXPECT_DELTA(gpu, faults, n, __VA_ARGS__)
 
-/* A cold VM besides the fixture's, so that all that it shows is ours. */
+/* A cold VM besides the fixture's, so that all that it shows is ours; ends by GPU_TEARDOWN(). */
 #define OPEN_OWN(own) do { \
 	int own_ret_ = gpu_open_cold(own, &variant->conf, 0); \
 	ASSERT_EQ(0, own_ret_) \
-		TH_LOG("%s", gpu_why()); \
-} while (0)
-#define CLOSE_OWN(own) do { \
-	int own_ret_; \
-	EXPECT_VERIFY(own); \
-	own_ret_ = gpu_close(own); \
-	EXPECT_EQ(0, own_ret_) \
 		TH_LOG("%s", gpu_why()); \
 } while (0)
 

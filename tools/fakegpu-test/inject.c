@@ -114,7 +114,7 @@ TEST_F(inject, node_fault)
 		EXPECT_ENTRIES(&own, p, GPU_SZ_64K, GPU_W, 12, SYSTEM);
 		EXPECT_GAUGE(&own, nodes, nodes);
 		EXPECT_GAUGE(&own, intervals, 1);
-		CLOSE_OWN(&own);
+		GPU_TEARDOWN(&own);
 	}
 }
 
@@ -138,7 +138,7 @@ TEST_F(inject, node_prefetch)
 		EXPECT_EQ(GPU_SZ_64K, done);
 		EXPECT_MAPPED(&own, p, GPU_SZ_64K);
 		EXPECT_FAULTS(&own, 0, EXPECT_RUN(&own, fakegpu_touch(p, GPU_SZ_64K, 1, 0)));
-		CLOSE_OWN(&own);
+		GPU_TEARDOWN(&own);
 	}
 }
 
@@ -160,7 +160,7 @@ TEST_F(inject, node_nofault)
 	EXPECT_MAPPED(&own, p + 2 * GPU_PAGE, 2 * GPU_PAGE);
 	EXPECT_FAULTS(&own, 1, EXPECT_RUN(&own, fakegpu_touch(p, 4 * GPU_PAGE, GPU_PAGE, 0)));
 	EXPECT_MAPPED(&own, p, 4 * GPU_PAGE);
-	CLOSE_OWN(&own);
+	GPU_TEARDOWN(&own);
 }
 
 static const char *const registration[] = { "fail_interval", "fail_insert" };
@@ -200,7 +200,7 @@ TEST_F(inject, interval_fault)
 		EXPECT_RUN(&own, fakegpu_touch(p + 7, 100, 1, DRM_FAKEGPU_CMD_WRITE));
 		EXPECT_GAUGE(&own, intervals_added, 1);
 		EXPECT_GAUGE(&own, intervals, 1);
-		CLOSE_OWN(&own);
+		GPU_TEARDOWN(&own);
 	}
 	EXPECT_PATTERN(p, GPU_SZ_64K, 1);
 }
@@ -251,7 +251,7 @@ TEST_F(inject, interval_prefetch)
 			EXPECT_GAUGE(&own, intervals_added, intervals);
 			EXPECT_EQ(n <= intervals, inject_hits(&own, registration[i]));
 			inject_off(&own, registration[i]);
-			CLOSE_OWN(&own);
+			GPU_TEARDOWN(&own);
 		}
 	}
 }
@@ -335,7 +335,7 @@ TEST_F(inject, commit_slots)
 		EXPECT_EQ(size, done);
 		EXPECT_MAPPED(&own, p, size);
 		EXPECT_EQ(n <= 4, inject_hits(&own, "fail_commit"));
-		CLOSE_OWN(&own);
+		GPU_TEARDOWN(&own);
 	}
 	EXPECT_PATTERN(p, size, 1);
 }
@@ -365,7 +365,7 @@ TEST_F(inject, copy_stops_exactly)
 		EXPECT_BYTES(dst, skew, 0x5a);
 		EXPECT_PATTERN(dst + skew, size - skew, 1);
 		inject_text(&own, "reset", "1");
-		CLOSE_OWN(&own);
+		GPU_TEARDOWN(&own);
 	}
 }
 

@@ -302,7 +302,7 @@ TEST_F(trace, fault_sequence)
 				   fakegpu_touch(p + 100, 2 * GPU_PAGE, 1, kinds[k].flags));
 			trace_stop(&trace, p, SIZE);
 			if (gpu_state(&own).retries)
-				CLOSE_OWN(&own);
+				GPU_TEARDOWN(&own);
 			else
 				break;
 		} while (true);
@@ -334,7 +334,7 @@ TEST_F(trace, fault_sequence)
 			     "%s range=%016llx-%016llx seq=%llu error=0", vm, VA(p), VA(p + SIZE),
 			     seq);
 		EXPECT_EVENT(&trace, n + 4, "fault_resume", "%s error=0", fault);
-		CLOSE_OWN(&own);
+		GPU_TEARDOWN(&own);
 	}
 	trace_close(&trace);
 }
@@ -359,7 +359,7 @@ TEST_F(trace, fault_by_engine)
 		EXPECT_RUN(&own, fakegpu_touch(p + SIZE, SIZE, GPU_PAGE, 0));
 		trace_stop(&trace, p, 2 * SIZE);
 		if (gpu_state(&own).retries)
-			CLOSE_OWN(&own);
+			GPU_TEARDOWN(&own);
 		else
 			break;
 	} while (true);
@@ -381,7 +381,7 @@ TEST_F(trace, fault_by_engine)
 	EXPECT_EVENT(&trace, 5, "commit", "%s range=%016llx-%016llx seq=%llu error=0", vm, VA(p),
 		     VA(p + 2 * SIZE), seq);
 	EXPECT_EVENT(&trace, 6, "fault_resume", "%s error=0", fault);
-	CLOSE_OWN(&own);
+	GPU_TEARDOWN(&own);
 	trace_close(&trace);
 }
 
@@ -413,7 +413,7 @@ TEST_F(trace, fault_error)
 		     getpid(), VA(p + 8));
 	EXPECT_EVENT(&trace, n, "fault_resume", "%s error=%d", fault, -EPERM);
 
-	CLOSE_OWN(&own);
+	GPU_TEARDOWN(&own);
 	trace_close(&trace);
 }
 
@@ -441,7 +441,7 @@ TEST_F(trace, prefetch)
 		EXPECT_LE(1U, trace_count(&trace, "commit"));
 		for (i = 0; i < trace.count; i++)
 			EXPECT_EQ(getpid(), trace.events[i].pid);
-		CLOSE_OWN(&own);
+		GPU_TEARDOWN(&own);
 	}
 	trace_close(&trace);
 }
@@ -485,7 +485,7 @@ TEST_F(trace, collision)
 	EXPECT_EQ(1U, trace_count(&trace, "fault_raise"));
 	EXPECT_EQ(1U, trace_count(&trace, "service"));
 	EXPECT_EQ(1U, trace_count(&trace, "invalidate"));
-	CLOSE_OWN(&own);
+	GPU_TEARDOWN(&own);
 	trace_close(&trace);
 }
 
@@ -526,7 +526,7 @@ TEST_F(trace, overflow)
 	EXPECT_EQ(2U + again, trace_count(&trace, "fault_resume"));
 	inject_text(&own, "reset", "1");
 	EXPECT_EQ(0, fakegpu_queue_destroy(own.fd, queue));
-	CLOSE_OWN(&own);
+	GPU_TEARDOWN(&own);
 	trace_close(&trace);
 }
 
@@ -653,7 +653,7 @@ TEST_F(trace, invalidate_reasons)
 		if (ret == -EOPNOTSUPP) {
 			TH_LOG("no soft-dirty bits on this kernel");
 			munmap(p, SIZE);
-			CLOSE_OWN(&own);
+			GPU_TEARDOWN(&own);
 			continue;
 		}
 		EXPECT_EQ(0, ret);
@@ -704,7 +704,7 @@ TEST_F(trace, invalidate_reasons)
 		munmap(p, SIZE);
 		/* ... and the fixture's VM has lost its result page to the fork. */
 		EXPECT_WORKS(&self->gpu);
-		CLOSE_OWN(&own);
+		GPU_TEARDOWN(&own);
 	}
 	trace_close(&trace);
 }
@@ -742,7 +742,7 @@ TEST_F(trace, invalidate_partial)
 			     "vm=%u owner=%d event=unmap range=%016llx-%016llx interval=%016llx-%016llx pages=0 blockable=1",
 			     own.vm, getpid(), VA(p + 8 * GPU_PAGE), VA(p + SIZE), start, end);
 	}
-	CLOSE_OWN(&own);
+	GPU_TEARDOWN(&own);
 	trace_close(&trace);
 }
 
