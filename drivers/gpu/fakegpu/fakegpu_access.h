@@ -12,8 +12,6 @@
 
 #include "fakegpu_mirror.h"
 
-struct page;
-
 /*
  * Beside &enum drm_fakegpu_access: a write for which the device needs the right to
  * atomic operations. It is told as a write.
