@@ -93,6 +93,12 @@ uint8_t *cost_reserve(size_t size);
 void cost_map(uint8_t *p, size_t size, bool huge);
 void cost_unmap(uint8_t *p, size_t size);
 
+/*
+ * Of several tries the least counts, as whatever else goes on only adds. @least is 0
+ * before the first.
+ */
+void cost_least(double *least, double value);
+
 /* The mirror loses all entries of the range, the CPU loses no page. */
 void cost_forget(uint8_t *p, size_t size);
 

@@ -34,23 +34,21 @@ enum { SMALL, HUGE };
 static double count_cold(struct cost *c, unsigned long huge)
 {
 	const size_t size = huge ? SIZE_HUGE : SIZE;
-	uint64_t cold = UINT64_MAX, warm = UINT64_MAX, ticks;
 	uint8_t *p = cost_reserve(size);
+	double cold = 0, warm = 0;
 	unsigned int round;
 
 	cost_map(p, size, huge);
 	cost_populate(p, size);
 	for (round = 0; round < ROUNDS; round++) {
-		ticks = cost_access(c, p, size, PAGE, false);
-		cold = ticks < cold ? ticks : cold;
-		ticks = cost_access(c, p, size, PAGE, false);
-		warm = ticks < warm ? ticks : warm;
+		cost_least(&cold, cost_access(c, p, size, PAGE, false));
+		cost_least(&warm, cost_access(c, p, size, PAGE, false));
 		cost_forget(p, size);
 		usleep(10000);
 	}
 	if (c->party->kind == FLOOR)
 		warm = 0;
-	return (double)(int64_t)(cold - warm) / (size / PAGE);
+	return (cold - warm) / (size / PAGE);
 }
 
 /* Memory that nobody has. */
@@ -136,7 +134,7 @@ static double count_batch(struct cost *c, unsigned long distance)
 {
 	uint8_t *p = cost_reserve(BATCH * distance);
 	const bool apart = distance >= LEAF;
-	uint64_t cold = UINT64_MAX, warm = UINT64_MAX, ticks;
+	double cold = 0, warm = 0;
 	uint32_t queues[BATCH];
 	unsigned int i, round;
 
@@ -150,10 +148,8 @@ static double count_batch(struct cost *c, unsigned long distance)
 		cost_populate(p + i * distance, PAGE);
 	}
 	for (round = 0; round < ROUNDS; round++) {
-		ticks = submit_batch(c, queues, p, distance);
-		cold = ticks < cold ? ticks : cold;
-		ticks = submit_batch(c, queues, p, distance);
-		warm = ticks < warm ? ticks : warm;
+		cost_least(&cold, submit_batch(c, queues, p, distance));
+		cost_least(&warm, submit_batch(c, queues, p, distance));
 		if (!apart)
 			cost_forget(p, BATCH * distance);
 		for (i = 0; apart && i < BATCH; i++)
@@ -161,7 +157,7 @@ static double count_batch(struct cost *c, unsigned long distance)
 		/* Workers come to an end. */
 		usleep(10000);
 	}
-	return (double)(int64_t)(cold - warm) / BATCH;
+	return (cold - warm) / BATCH;
 }
 
 /* --------------------------------------------------------------- warm access --- */

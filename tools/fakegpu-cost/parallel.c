@@ -31,13 +31,6 @@ static int cmp_double(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* What else the machine does only adds to a time: the least of many tries counts. */
-static void least(double *time, double now)
-{
-	if (!*time || now < *time)
-		*time = now;
-}
-
 /* Seconds that @queues queues take to read a range each, at the same time. */
 static double read_by(struct cost *c, const uint32_t *queue, uint8_t *const *p,
 		      unsigned int queues, unsigned int rounds)
@@ -74,10 +67,10 @@ static double time_queues(struct cost *c, unsigned long cold)
 	for (i = 0; i < TRIES; i++) {
 		for (j = 0; cold && j < 2; j++)
 			cost_forget(p[j], SIZE);
-		least(&one, read_by(c, queue, p, 1, rounds));
+		cost_least(&one, read_by(c, queue, p, 1, rounds));
 		for (j = 0; cold && j < 2; j++)
 			cost_forget(p[j], SIZE);
-		least(&two, read_by(c, queue, p, 2, rounds));
+		cost_least(&two, read_by(c, queue, p, 2, rounds));
 	}
 	return 2 * one / two;
 }
@@ -110,13 +103,13 @@ static double time_threads(void)
 		double begin = now();
 
 		copy_main(p[0]);
-		least(&one, now() - begin);
+		cost_least(&one, now() - begin);
 		begin = now();
 		if (pthread_create(&thread, NULL, copy_main, p[1]))
 			cost_die("can't create a thread");
 		copy_main(p[0]);
 		pthread_join(thread, NULL);
-		least(&two, now() - begin);
+		cost_least(&two, now() - begin);
 	}
 	return 2 * one / two;
 }

@@ -218,6 +218,12 @@ void cost_unmap(uint8_t *p, size_t size)
 		cost_die("munmap: %s", strerror(errno));
 }
 
+void cost_least(double *least, double value)
+{
+	if (!*least || value < *least)
+		*least = value;
+}
+
 void cost_forget(uint8_t *p, size_t size)
 {
 	/* Read-only and back. */
