@@ -25,8 +25,11 @@
 #include "fakegpu_engine.h"
 #include "fakegpu_mirror.h"
 
-/* Chunks until another queue gets the engine. */
-#define SLICE_CHUNKS	256
+/*
+ * Chunks until another queue gets the engine. To give it away costs a switch of
+ * threads and back, also where nobody waits for it: as much as a dozen chunks.
+ */
+#define SLICE_CHUNKS	4096
 /* Chunks under one hold of the mirror lock. */
 #define CHUNK_PAGES	16
 
