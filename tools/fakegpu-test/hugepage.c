@@ -198,6 +198,27 @@ TEST_F(hugepage, beside_small)
 	EXPECT_MAPPED(gpu, p + GPU_SZ_2M, GPU_SZ_2M);
 }
 
+/* Behaviour 77: accesses that go on from a large leaf to another, and to small pages */
+TEST_F(hugepage, over_borders)
+{
+	const size_t size = 3 * GPU_SZ_2M, at = GPU_SZ_2M - 3 * GPU_PAGE - 5;
+	const size_t len = GPU_SZ_2M + 6 * GPU_PAGE;
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p;
+
+	GPU_MAP_HUGE(p, size);
+	gpu_pattern(p, size, 77);
+	ASSERT_EQ(0, mprotect(p + 2 * GPU_SZ_2M, GPU_PAGE, PROT_READ));
+	ASSERT_EQ(0, mprotect(p + 2 * GPU_SZ_2M, GPU_PAGE, PROT_READ | PROT_WRITE));
+	EXPECT_FAULTS(gpu, 3, EXPECT_DEVICE_PATTERN(gpu, p, size, 77));
+	EXPECT_FAULTS(gpu, 0,
+		      EXPECT_DEVICE_PATTERN_AT(gpu, p + at, size - at, 77, at);
+		      EXPECT_RUN(gpu, fakegpu_fill(p + at, len, 0x5a5a5a5a5a5a5a5a)));
+	EXPECT_PATTERN(p, at, 77);
+	EXPECT_BYTES(p + at, len, 0x5a);
+	EXPECT_PATTERN_AT(p + at + len, size - at - len, 77, at + len);
+}
+
 /* Behaviour 78: one of two leaves goes: nothing is split, the other one stays */
 TEST_F(hugepage, unmap_one_leaf_of_two)
 {

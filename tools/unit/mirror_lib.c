@@ -137,6 +137,15 @@ u64 lib_lookup(struct fakegpu_mirror *mirror, unsigned long addr, unsigned int *
 	} else {
 		CHECK(!fakegpu_mirror_near(addr, &place));
 	}
+	/* From the place, too; a large leaf is the same all over, and not beyond. */
+	CHECK(fakegpu_mirror_lookup_at(mirror, addr, shift, &place) == slot);
+	if (slot && *shift == FAKEGPU_LEAF_SHIFT) {
+		CHECK(fakegpu_mirror_lookup_at(mirror, addr ^ PAGE_SIZE, shift, &place) == slot);
+		CHECK(*shift == FAKEGPU_LEAF_SHIFT);
+		CHECK(fakegpu_mirror_lookup_at(mirror, addr ^ FAKEGPU_LEAF_SIZE, shift, &place) !=
+		      slot);
+		*shift = FAKEGPU_LEAF_SHIFT;
+	}
 	entry = slot ? READ_ONCE(*slot) : 0;
 	read_unlock(&mirror->lock);
 	return entry;

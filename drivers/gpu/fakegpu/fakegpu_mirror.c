@@ -337,13 +337,31 @@ int fakegpu_mirror_refill(struct fakegpu_mirror *mirror)
 	return ret;
 }
 
-/* Get down to the node of @level for @addr, adding nodes from @stash. */
-static struct fakegpu_mirror_node *
-node_get(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stash *stash,
-	 unsigned long addr, unsigned int level)
+/*
+ * Get down towards @level for @addr as far as there are nodes. Returns the slot for the
+ * address in the last one: it is a leaf's or empty, unless the node is of @level.
+ */
+static u64 *node_find(struct fakegpu_mirror *mirror, unsigned long addr, unsigned int level,
+		      struct fakegpu_mirror_node **nodep)
 {
 	struct fakegpu_mirror_node *node = mirror->root;
+	u64 *slot;
 
+	for (;;) {
+		slot = &node->entries[slot_index(addr, node->level)];
+		if (node->level == level || !*slot || entry_is_leaf(*slot))
+			break;
+		node = entry_node(*slot);
+	}
+	*nodep = node;
+	return slot;
+}
+
+/* Get down from @node to the one of @level for @addr, adding nodes from @stash. */
+static struct fakegpu_mirror_node *
+node_get(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stash *stash,
+	 struct fakegpu_mirror_node *node, unsigned long addr, unsigned int level)
+{
 	while (node->level > level) {
 		u64 *entry = &node->entries[slot_index(addr, node->level)];
 		struct fakegpu_mirror_node *child;
@@ -431,6 +449,40 @@ static int map_over_large(struct fakegpu_mirror *mirror, struct fakegpu_mirror_s
 	return 0;
 }
 
+/* Where a node has entries. Returns how many have come. */
+static unsigned int map_row(struct fakegpu_mirror *mirror, u64 *row, const u64 *entries,
+			    unsigned long count)
+{
+	unsigned int added = 0;
+	unsigned long i;
+
+	for (i = 0; i < count; i++) {
+		if (!entries[i])
+			continue;
+		if (!row[i]) {
+			row[i] = entries[i];
+			added++;
+			continue;
+		}
+		check_replace(mirror, row[i], entries[i]);
+		row[i] = entry_update(row[i], entries[i]);
+	}
+	return added;
+}
+
+/* Where it has none, as most of them when a window is mapped. */
+static unsigned int map_empty_row(u64 *row, const u64 *entries, unsigned long count)
+{
+	unsigned int added = 0;
+	unsigned long i;
+
+	for (i = 0; i < count; i++) {
+		row[i] = entries[i];
+		added += !!entries[i];
+	}
+	return added;
+}
+
 /**
  * fakegpu_mirror_map - map a row of small leaves
  * @mirror: the mirror, locked for write
@@ -462,8 +514,8 @@ int fakegpu_mirror_map(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stas
 		unsigned long stop = min_t(unsigned long, count,
 					   i + FAKEGPU_LEVEL_ENTRIES - index);
 		struct fakegpu_mirror_node *node;
-		unsigned int shift, added = 0;
-		u64 *large, *row;
+		unsigned int added;
+		u64 *slot;
 
 		/* Don't make a node for nothing: it would stay empty. */
 		while (i < stop && !entries[i])
@@ -472,11 +524,11 @@ int fakegpu_mirror_map(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stas
 			continue;
 		addr = start + (i << PAGE_SHIFT);
 
-		large = fakegpu_mirror_lookup(mirror, addr, &shift);
-		if (large && shift == FAKEGPU_LEAF_SHIFT) {
+		slot = node_find(mirror, addr, 0, &node);
+		if (node->level && *slot) {
 			bool same;
 
-			if (map_over_large(mirror, stash, large, addr, entries + i, stop - i,
+			if (map_over_large(mirror, stash, slot, addr, entries + i, stop - i,
 					   &same))
 				return -ENOMEM;
 			if (same) {
@@ -485,21 +537,16 @@ int fakegpu_mirror_map(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stas
 			}
 		}
 
-		node = node_get(mirror, stash, addr, 0);
+		node = node_get(mirror, stash, node, addr, 0);
 		if (!node)
 			return -ENOMEM;
-		row = node->entries + slot_index(addr, 0);
-		for (; i < stop; i++, row++) {
-			if (!entries[i])
-				continue;
-			if (!*row) {
-				*row = entries[i];
-				added++;
-				continue;
-			}
-			check_replace(mirror, *row, entries[i]);
-			*row = entry_update(*row, entries[i]);
-		}
+		if (node->used)
+			added = map_row(mirror, node->entries + slot_index(addr, 0),
+					entries + i, stop - i);
+		else
+			added = map_empty_row(node->entries + slot_index(addr, 0),
+					      entries + i, stop - i);
+		i = stop;
 		node->used += added;
 		mirror->pages_small += added;
 	}
@@ -545,16 +592,15 @@ static u64 collapse_node(struct fakegpu_mirror *mirror, struct fakegpu_mirror_no
 int fakegpu_mirror_map_large(struct fakegpu_mirror *mirror, struct fakegpu_mirror_stash *stash,
 			     unsigned long start, u64 entry)
 {
-	struct fakegpu_mirror_node *node;
-	unsigned int shift;
+	struct fakegpu_mirror_node *node, *spare;
 	u64 *slot;
 
 	lockdep_assert_held_write(&mirror->lock);
 	if (WARN_ON_ONCE(start > mirror->last))
 		return -EINVAL;
 
-	slot = fakegpu_mirror_lookup(mirror, start, &shift);
-	if (slot && shift == FAKEGPU_LEAF_SHIFT) {
+	slot = node_find(mirror, start, 1, &node);
+	if (entry_is_leaf(*slot)) {
 		check_replace(mirror, *slot, entry);
 		*slot = entry_update(*slot, entry);
 		return 0;
@@ -563,13 +609,13 @@ int fakegpu_mirror_map_large(struct fakegpu_mirror *mirror, struct fakegpu_mirro
 	/* I5: what may be split must find a node for it. */
 	if (mirror->reserve.count < FAKEGPU_MIRROR_RESERVE_MAX &&
 	    mirror->reserve.count <= mirror->leaves_large) {
-		node = stash_get(stash);
-		if (!node)
+		spare = stash_get(stash);
+		if (!spare)
 			return -ENOMEM;
-		stash_put(&mirror->reserve, node);
+		stash_put(&mirror->reserve, spare);
 	}
 
-	node = node_get(mirror, stash, start, 1);
+	node = node_get(mirror, stash, node, start, 1);
 	if (!node) {
 		reserve_trim(mirror);
 		return -ENOMEM;
@@ -764,19 +810,30 @@ u64 *fakegpu_mirror_lookup(const struct fakegpu_mirror *mirror, unsigned long ad
  * @mirror: the mirror, locked
  * @addr: the address
  * @shift: log2 of the leaf's size in bytes
- * @place: receives where a small leaf was found; see fakegpu_mirror_near()
+ * @place: where the last lookup was; receives where this one was
+ *
+ * A large leaf is found again at once; for small ones see fakegpu_mirror_near().
  *
  * Return: as fakegpu_mirror_lookup().
  */
 u64 *fakegpu_mirror_lookup_at(const struct fakegpu_mirror *mirror, unsigned long addr,
 			      unsigned int *shift, struct fakegpu_mirror_place *place)
 {
-	u64 *slot = fakegpu_mirror_lookup(mirror, addr, shift);
+	u64 *slot;
 
+	if (addr >> FAKEGPU_LEAF_SHIFT == place->large) {
+		lockdep_assert_held(&mirror->lock);
+		*shift = FAKEGPU_LEAF_SHIFT;
+		return place->leaf;
+	}
+	slot = fakegpu_mirror_lookup(mirror, addr, shift);
 	*place = FAKEGPU_NOWHERE;
 	if (slot && *shift == PAGE_SHIFT) {
 		place->slot = addr >> FAKEGPU_LEAF_SHIFT;
 		place->row = slot - slot_index(addr, 0);
+	} else if (slot && *shift == FAKEGPU_LEAF_SHIFT) {
+		place->large = addr >> FAKEGPU_LEAF_SHIFT;
+		place->leaf = slot;
 	}
 	return slot;
 }

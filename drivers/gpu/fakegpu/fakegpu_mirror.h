@@ -111,8 +111,10 @@ struct fakegpu_mirror_leaf {
 
 /**
  * struct fakegpu_mirror_place - where the last lookup was
- * @slot: private: number of the large leaf's slot; ULONG_MAX: nowhere yet.
+ * @slot: private: number of a large leaf's slot with small leaves; ULONG_MAX: none.
  * @row: private: the small leaves there.
+ * @large: private: number of a slot with a large leaf; ULONG_MAX: none.
+ * @leaf: private: the large leaf there.
  *
  * FAKEGPU_NOWHERE to begin with. Good as long as the mirror lock is held, at least
  * for read, without a break.
@@ -120,9 +122,11 @@ struct fakegpu_mirror_leaf {
 struct fakegpu_mirror_place {
 	unsigned long slot;
 	u64 *row;
+	unsigned long large;
+	u64 *leaf;
 };
 
-#define FAKEGPU_NOWHERE	((struct fakegpu_mirror_place){ .slot = ULONG_MAX })
+#define FAKEGPU_NOWHERE	((struct fakegpu_mirror_place){ .slot = ULONG_MAX, .large = ULONG_MAX })
 
 /**
  * struct fakegpu_mirror_clear - state of a clear that is done in pieces
