@@ -219,9 +219,12 @@ static u64 *mirror_entries(const struct fakegpu_pass *pass, unsigned long index,
 {
 	const struct fakegpu_attr_value *attr = &pass->attr.value;
 	unsigned long *pfns = pass->service->pfns + index, i;
-	u64 write = 0, rights = 0;
+	unsigned long write = 0;
+	u64 rights = 0;
 
 	BUILD_BUG_ON(sizeof(*pfns) != sizeof(u64));
+	/* So HMM's flags needn't be masked: the shift drops them. */
+	BUILD_BUG_ON(HMM_PFN_FLAGS << FAKEGPU_ENTRY_PFN_SHIFT);
 	if (fakegpu_attr_allows(attr, true, false))
 		write = HMM_PFN_WRITE;
 	if (!fakegpu_attr_allows(attr, false, true))
@@ -231,7 +234,8 @@ static u64 *mirror_entries(const struct fakegpu_pass *pass, unsigned long index,
 		unsigned long pfn = pfns[i];
 
 		if ((pfn & (HMM_PFN_VALID | HMM_PFN_ERROR)) == HMM_PFN_VALID)
-			pfns[i] = fakegpu_entry_make(pfn & ~HMM_PFN_FLAGS, pfn & write) | rights;
+			pfns[i] = fakegpu_entry_make(pfn, false) | rights |
+				  (pfn & write) / (HMM_PFN_WRITE / FAKEGPU_ENTRY_WRITE);
 		else
 			pfns[i] = 0;
 	}
