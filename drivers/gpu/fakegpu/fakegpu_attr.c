@@ -188,12 +188,14 @@ static void range_add(struct fakegpu_attrs *attrs, struct attr_range *range)
 {
 	interval_tree_insert(&range->node, &attrs->ranges);
 	attrs->count++;
+	attrs->changes++;
 }
 
 static void range_remove(struct fakegpu_attrs *attrs, struct attr_range *range)
 {
 	interval_tree_remove(&range->node, &attrs->ranges);
 	attrs->count--;
+	attrs->changes++;
 }
 
 /* A range that isn't needed any more; it is in no tree. */
@@ -757,6 +759,12 @@ void fakegpu_attrs_find(struct fakegpu_attrs *attrs, unsigned long addr,
 
 	assert_locked(attrs);
 
+	run->start = 0;
+	run->last = ULONG_MAX;
+	run->value = attr_default;
+	if (!attrs->count)
+		return;
+
 	/* The first one that ends at or behind the address. */
 	node = first_in(&attrs->ranges, addr, ULONG_MAX);
 	if (node && node->start <= addr) {
@@ -766,9 +774,10 @@ void fakegpu_attrs_find(struct fakegpu_attrs *attrs, unsigned long addr,
 		return;
 	}
 	before = node ? rb_prev(&node->rb) : rb_last(&attrs->ranges.rb_root);
-	run->start = before ? rb_entry(before, struct interval_tree_node, rb)->last + 1 : 0;
-	run->last = node ? node->start - 1 : ULONG_MAX;
-	run->value = attr_default;
+	if (before)
+		run->start = rb_entry(before, struct interval_tree_node, rb)->last + 1;
+	if (node)
+		run->last = node->start - 1;
 }
 
 /**

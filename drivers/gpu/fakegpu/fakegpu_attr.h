@@ -72,6 +72,8 @@ struct fakegpu_attrs {
 	struct workqueue_struct *wq;
 	/** @ranges: ranges that aren't default: disjoint, equal neighbours are one. */
 	struct rb_root_cached ranges;
+	/** @changes: of @ranges, so far. */
+	u64 changes;
 	/** @count: how many, never more than FAKEGPU_MAX_ATTRS. */
 	unsigned int count;
 	/** @reserve: nodes for the splits of unmaps. */

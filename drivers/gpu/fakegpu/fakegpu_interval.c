@@ -319,8 +319,17 @@ void fakegpu_interval_free(struct fakegpu_interval *interval)
 	kfree(interval);
 }
 
-static struct fakegpu_interval *interval_get_locked(struct fakegpu_intervals *intervals,
-						    unsigned long addr)
+/**
+ * fakegpu_interval_get_locked - fakegpu_interval_get() under the mirror lock
+ * @intervals: the intervals
+ * @addr: the address
+ *
+ * Called under the mirror lock, held for write.
+ *
+ * Return: the interval, or NULL if there is none.
+ */
+struct fakegpu_interval *fakegpu_interval_get_locked(struct fakegpu_intervals *intervals,
+						     unsigned long addr)
 {
 	struct interval_tree_node *node;
 
@@ -354,7 +363,7 @@ struct fakegpu_interval *fakegpu_interval_get(struct fakegpu_intervals *interval
 	struct fakegpu_interval *interval;
 
 	write_lock(&intervals->mirror->lock);
-	interval = interval_get_locked(intervals, addr);
+	interval = fakegpu_interval_get_locked(intervals, addr);
 	write_unlock(&intervals->mirror->lock);
 	return interval;
 }
@@ -597,7 +606,7 @@ struct fakegpu_interval *fakegpu_interval_grow(struct fakegpu_intervals *interva
 	struct fakegpu_interval *interval;
 
 	write_lock(&intervals->mirror->lock);
-	interval = interval_get_locked(intervals, at);
+	interval = fakegpu_interval_get_locked(intervals, at);
 	if (interval) {
 		start = min(start, fakegpu_interval_start(interval));
 		last = max(last, fakegpu_interval_last(interval));
@@ -711,6 +720,22 @@ void fakegpu_interval_put(struct fakegpu_interval *interval)
 	if (interval->unsettled)
 		fakegpu_interval_unsettle(interval);
 	write_unlock(&mirror->lock);
+}
+
+/**
+ * fakegpu_interval_put_committed - let go of an interval, just after a commit in it
+ * @interval: from fakegpu_interval_get_locked()
+ *
+ * Called in the hold of the mirror lock in which an entry was committed: so it isn't
+ * withdrawn, and need not be looked at to know that it isn't empty.
+ */
+void fakegpu_interval_put_committed(struct fakegpu_interval *interval)
+{
+	lockdep_assert_held_write(&interval->owner->mirror->lock);
+
+	interval->users--;
+	if (interval->unsettled)
+		fakegpu_interval_unsettle(interval);
 }
 
 /**

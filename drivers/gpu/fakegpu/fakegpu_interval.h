@@ -177,6 +177,8 @@ struct fakegpu_interval *fakegpu_interval_alloc(void);
 void fakegpu_interval_free(struct fakegpu_interval *interval);
 struct fakegpu_interval *fakegpu_interval_get(struct fakegpu_intervals *intervals,
 					      unsigned long addr);
+struct fakegpu_interval *fakegpu_interval_get_locked(struct fakegpu_intervals *intervals,
+						     unsigned long addr);
 struct fakegpu_interval *fakegpu_interval_add_locked(struct fakegpu_intervals *intervals,
 						     unsigned long addr,
 						     struct fakegpu_interval **newp);
@@ -184,6 +186,7 @@ void fakegpu_interval_publish(struct fakegpu_interval *interval);
 void fakegpu_interval_kill_if_empty(struct fakegpu_interval *interval);
 void fakegpu_interval_gone(struct fakegpu_interval *interval);
 void fakegpu_interval_put(struct fakegpu_interval *interval);
+void fakegpu_interval_put_committed(struct fakegpu_interval *interval);
 bool fakegpu_interval_valid(struct fakegpu_interval *interval, unsigned long start,
 			    unsigned long last, unsigned long seq);
 int fakegpu_interval_register_locked(struct fakegpu_intervals *intervals,

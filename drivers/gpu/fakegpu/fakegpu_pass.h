@@ -34,6 +34,8 @@ struct fakegpu_pass {
 	struct vm_area_struct *vma;
 	/** @attr: attributes of all of the window. */
 	struct fakegpu_attr_run attr;
+	/** @attr_changes: changes of attributes before the pass. */
+	u64 attr_changes;
 	/** @events: invalidations before the pass. */
 	u64 events;
 	/** @seq: from mmu_interval_read_begin(). */
@@ -60,6 +62,8 @@ struct fakegpu_pass {
 	bool single;
 	/** @alone: keep others from the address space until the commit. */
 	bool alone;
+	/** @only: there is no other pass: the commit lets go of @interval. */
+	bool only;
 };
 
 static inline unsigned long fakegpu_pass_index(const struct fakegpu_pass *pass, unsigned long addr)

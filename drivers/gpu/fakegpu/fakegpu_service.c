@@ -142,17 +142,18 @@ void fakegpu_service_fini(struct fakegpu_service *service)
 	kvfree(service->pfns);
 }
 
-/* Note attributes at pass->addr, and the time; -EACCES if they forbid what is asked for. */
-static int pass_attr(struct fakegpu_pass *pass)
+/*
+ * Under the mirror lock: note attributes at pass->addr, and the time. False if they
+ * forbid what is asked for.
+ */
+static bool pass_attr(struct fakegpu_pass *pass)
 {
 	struct fakegpu_service *service = pass->service;
 
-	read_lock(&service->intervals->mirror->lock);
 	pass->events = service->intervals->nr_events;
+	pass->attr_changes = service->attrs->changes;
 	fakegpu_attrs_find(service->attrs, pass->addr, &pass->attr);
-	read_unlock(&service->intervals->mirror->lock);
-
-	return fakegpu_pass_allows(pass, &pass->first) ? 0 : -EACCES;
+	return fakegpu_pass_allows(pass, &pass->first);
 }
 
 /* Under the mirror lock, before a commit: are the attributes still those? */
@@ -160,6 +161,8 @@ static bool attr_valid(struct fakegpu_pass *pass)
 {
 	struct fakegpu_attr_run now;
 
+	if (pass->service->attrs->changes == pass->attr_changes)
+		return true;
 	fakegpu_attrs_find(pass->service->attrs, pass->start, &now);
 	return now.last >= pass->last && fakegpu_attr_equal(&now.value, &pass->attr.value);
 }
@@ -298,6 +301,10 @@ static int pass_commit(struct fakegpu_pass *pass)
 			break;
 		start = last + 1;
 	}
+	if (!ret && pass->only) {
+		fakegpu_interval_put_committed(pass->interval);
+		pass->interval = NULL;
+	}
 out_unlock:
 	trace_fakegpu_commit(pass->service->intervals, pass->start, pass->last, pass->seq, ret);
 	write_unlock(&mirror->lock);
@@ -351,18 +358,20 @@ static int service_pass(struct fakegpu_pass *pass)
 	struct fakegpu_service *service = pass->service;
 	struct fakegpu_race *race = service->intervals->race;
 	void *pos = NULL;
+	bool allowed;
 	int ret;
 
 	if (!pass->present_only)
 		pass->requests->next(pass->requests->arg, &pos, &pass->first);
-	ret = pass_attr(pass);
-	if (ret && pass->present_only) {
+	read_lock(&service->intervals->mirror->lock);
+	allowed = pass_attr(pass);
+	read_unlock(&service->intervals->mirror->lock);
+	if (!allowed && pass->present_only) {
 		/* Nothing is asked for, and nothing can be given. */
 		pass->last = pass->attr.last;
 		return 0;
 	}
-	if (!ret)
-		ret = pass_interval(pass);
+	ret = allowed ? pass_interval(pass) : -EACCES;
 	if (ret)
 		return ret;
 
@@ -468,6 +477,18 @@ int fakegpu_service_window(struct fakegpu_service *service, unsigned long addr,
 	return ret;
 }
 
+/* What a pass begins with, in one hold of the mirror lock. */
+static bool try_begin(struct fakegpu_pass *pass)
+{
+	struct fakegpu_intervals *intervals = pass->service->intervals;
+
+	write_lock(&intervals->mirror->lock);
+	if (pass_attr(pass))
+		pass->interval = fakegpu_interval_get_locked(intervals, pass->addr);
+	write_unlock(&intervals->mirror->lock);
+	return pass->interval;
+}
+
 /* One pass for what is present; mmap_lock isn't waited for. */
 static bool try_pass(struct fakegpu_pass *pass)
 {
@@ -522,16 +543,15 @@ bool fakegpu_service_try(struct fakegpu_service *service, const struct fakegpu_r
 		.addr = request->start,
 		.start = request->start & PAGE_MASK,
 		.last = request->start | ~PAGE_MASK,
+		.only = true,
 	};
 	bool served;
 
-	if (pass_attr(&pass))
-		return false;
-	pass.interval = fakegpu_interval_get(service->intervals, pass.addr);
-	if (!pass.interval)
+	if (!try_begin(&pass))
 		return false;
 	served = try_pass(&pass);
-	fakegpu_interval_put(pass.interval);
+	if (pass.interval)
+		fakegpu_interval_put(pass.interval);
 	if (served)
 		fakegpu_stats_inc(service->stats, windows);
 	return served;
