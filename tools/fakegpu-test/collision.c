@@ -3,6 +3,7 @@
  * The service of a device fault has read the CPU's page table, a knob holds it
  * before it commits, and something happens to the memory.
  */
+#include "fakegpu_test_attr.h"
 #include "fakegpu_test_proc.h"
 #include "fakegpu_test_race.h"
 
@@ -141,6 +142,39 @@ TEST_F(collision, engine_replace)
 	EXPECT_DONE(gpu, a.queue, a.seqno);
 	EXPECT_OVER(gpu, &a, 1);
 	EXPECT_EQ((uint64_t)gpu_crc_pattern(SIZE, 2, 0), gpu->res[1]);
+}
+
+/* Behaviours 24, 76: VM_ADVISE takes a right, while an engine serves the fault itself */
+TEST_F(collision, engine_advise)
+{
+	struct gpu *gpu = &self->gpu;
+	uint8_t *p = map_behind_interval(_metadata, gpu);
+	struct drm_fakegpu_queue_get_state state;
+	struct access a;
+
+	/* There are no attributes before: this is the first. */
+	ACCESS_HOLD_ENGINE(gpu, &a, p, SIZE, fakegpu_fill(p, SIZE, ~0ULL));
+	EXPECT_ADVISE(gpu, p, SIZE, ACCESS, RO);
+	INJECT_RELEASE(gpu, "hold_try");
+	EXPECT_EQ(-EIO, fakegpu_wait(gpu->fd, a.queue, a.seqno, GPU_WAIT_NS));
+	EXPECT_EQ(0, fakegpu_queue_state(gpu->fd, a.queue, &state));
+	EXPECT_EQ((uint32_t)EACCES, state.error);
+	EXPECT_EQ(fakegpu_va(p), (uint64_t)state.fault_addr);
+	EXPECT_PATTERN(p, SIZE, 1);
+	EXPECT_OVER(gpu, &a, 1);
+}
+
+/* Behaviour 37: an interval in which an engine has served a fault goes with the last entry */
+TEST_F(collision, engine_lets_go)
+{
+	struct gpu *gpu = &self->gpu;
+	uint64_t intervals = gpu_state(gpu).intervals;
+	uint8_t *p = map_behind_interval(_metadata, gpu);
+
+	EXPECT_FAULTS(gpu, 1, EXPECT_RUN(gpu, fakegpu_touch(p, SIZE, GPU_PAGE, 0)));
+	EXPECT_EQ(0, munmap(p - SIZE, 2 * SIZE));
+	if (!gpu_one_interval(gpu))
+		EXPECT_GAUGE(gpu, intervals, intervals);
 }
 
 /* Behaviour 33: nothing happens while an engine serves the fault itself: no worker is needed */
