@@ -86,17 +86,22 @@ static struct fakegpu_job *queue_job(struct fakegpu_queue *queue)
 	return job;
 }
 
-static void queue_complete(struct fakegpu_queue *queue, struct fakegpu_job *job)
+/* Returns true if there is another job. Else whoever submits the next one kicks the queue. */
+static bool queue_complete(struct fakegpu_queue *queue, struct fakegpu_job *job)
 {
+	bool more;
+
 	spin_lock(&queue->lock);
 	list_del(&job->link);
 	queue->nr_jobs--;
 	queue->completed = job->seqno;
 	queue->exec.cmds = NULL;
+	more = queue->nr_jobs;
 	spin_unlock(&queue->lock);
 
 	wake_up_all(&queue->wait);
 	fakegpu_job_free(job);
+	return more;
 }
 
 static void queue_set_blocked(struct fakegpu_queue *queue, bool blocked)
@@ -229,8 +234,8 @@ static void queue_work_fn(struct work_struct *work)
 
 	switch (status) {
 	case FAKEGPU_EXEC_DONE:
-		queue_complete(queue, job);
-		queue_kick(queue, 0);
+		if (queue_complete(queue, job))
+			queue_kick(queue, 0);
 		break;
 	case FAKEGPU_EXEC_YIELD:
 		queue_kick(queue, 0);
