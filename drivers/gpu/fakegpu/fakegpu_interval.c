@@ -213,7 +213,7 @@ static void prime_lockdep(struct fakegpu_mirror *mirror)
  * @mm: the address space; the caller holds a reference and is a user of it
  * @stats: where to count
  * @wq: where to remove intervals
- * @restore_work: queued on @wq when fakegpu_intervals_next_restore() has something
+ * @restore_work: queued on @wq soon after fakegpu_intervals_next_restore() has something
  * @scheme: one of &enum drm_fakegpu_scheme
  * @order: log2 of a slot's size in bytes, from FAKEGPU_INTERVAL_ORDER_MIN to
  *	FAKEGPU_INTERVAL_ORDER_MAX; ignored with DRM_FAKEGPU_SCHEME_MM
@@ -226,7 +226,7 @@ static void prime_lockdep(struct fakegpu_mirror *mirror)
  */
 int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_mirror *mirror,
 			   struct mm_struct *mm, struct fakegpu_stats *stats,
-			   struct workqueue_struct *wq, struct work_struct *restore_work,
+			   struct workqueue_struct *wq, struct delayed_work *restore_work,
 			   u32 scheme, u32 order, bool direct)
 {
 	int ret;

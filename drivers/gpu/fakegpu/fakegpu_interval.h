@@ -138,7 +138,7 @@ struct fakegpu_intervals {
 	/** @closing: nothing is to be replaced any more; mirror lock. */
 	bool closing;
 	/** @restore_work: of the VM; takes the requests in @restores; immutable. */
-	struct work_struct *restore_work;
+	struct delayed_work *restore_work;
 	/** @restores: requests that @restore_work hasn't taken yet; mirror lock. */
 	struct fakegpu_restore restores[FAKEGPU_RESTORES];
 	/** @nr_restores: how many; mirror lock. */
@@ -169,7 +169,7 @@ static inline unsigned long fakegpu_interval_last(const struct fakegpu_interval 
 
 int fakegpu_intervals_init(struct fakegpu_intervals *intervals, struct fakegpu_mirror *mirror,
 			   struct mm_struct *mm, struct fakegpu_stats *stats,
-			   struct workqueue_struct *wq, struct work_struct *restore_work,
+			   struct workqueue_struct *wq, struct delayed_work *restore_work,
 			   u32 scheme, u32 order, bool direct);
 void fakegpu_intervals_fini(struct fakegpu_intervals *intervals);
 

@@ -14,7 +14,8 @@
  * one page would lose 511 others, although they stay mapped. It has to: nothing
  * tells that CLEAR from one that takes the memory away. But an invalidation of
  * just one slot is a hint that the slot is worth reading again, without faulting
- * anything in. The request is noted here and served by the VM's worker.
+ * anything in. The request is noted here and served by the VM's worker a tick later,
+ * with all that have come until then.
  */
 
 #include <linux/mm.h>
@@ -66,7 +67,12 @@ static void request_restore(struct fakegpu_interval *interval,
 	restore->start = range->start;
 	/* Until it is served the interval isn't killed. */
 	interval->users++;
-	queue_work(intervals->wq, intervals->restore_work);
+	/*
+	 * Not at once, unless there are many: to wake a worker costs as much as all the
+	 * rest, and it would only wait for the mmap_lock that munmap holds.
+	 */
+	mod_delayed_work(intervals->wq, intervals->restore_work,
+			 intervals->nr_restores < FAKEGPU_RESTORES / 2);
 }
 
 /*
@@ -203,7 +209,9 @@ bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 	record_event(interval, range, time, clear.pages);
 	trace_fakegpu_invalidate(interval, range, clear.pages);
 
-	heed_cleared(intervals, start, last, range, cur_seq);
+	/* Where nothing was cleared nothing has become empty, but a VMA may have gone. */
+	if (clear.pages || intervals->scheme == DRM_FAKEGPU_SCHEME_VMA)
+		heed_cleared(intervals, start, last, range, cur_seq);
 	write_unlock(&mirror->lock);
 	return true;
 }

@@ -71,7 +71,7 @@ struct fakegpu_vm *fakegpu_vm_create(const struct fakegpu_vm_params *params)
 	ret = fakegpu_mirror_init(&vm->mirror, fls64(vm->va_end - 1), &vm_mirror_ops);
 	if (ret)
 		goto err_free;
-	INIT_WORK(&vm->restore_work, restore_work);
+	INIT_DELAYED_WORK(&vm->restore_work, restore_work);
 	vm->intervals.vm_id = &vm->id;
 	vm->intervals.pid = vm->pid;
 	vm->intervals.race = params->race;
@@ -115,11 +115,11 @@ void fakegpu_vm_destroy(struct fakegpu_vm *vm)
 
 	fakegpu_faults_fini(&vm->faults);
 	/* What begins after the stop restores nothing: wait for what began before. */
-	flush_work(&vm->restore_work);
+	flush_delayed_work(&vm->restore_work);
 	/* Entries go before what covers them: without it, pages may be freed (I1). */
 	fakegpu_mirror_clear_all(&vm->mirror);
 	/* Drop the last requests; there is nothing left to request for. */
-	flush_work(&vm->restore_work);
+	flush_delayed_work(&vm->restore_work);
 	fakegpu_intervals_fini(&vm->intervals);
 	fakegpu_attrs_fini(&vm->attrs);
 	fakegpu_mirror_fini(&vm->mirror);
@@ -314,7 +314,7 @@ static void populate_end(struct fakegpu_vm *vm, struct fakegpu_service *service)
 /* Only a hint was given, so a failure is nobody's concern: the device faults. */
 static void restore_work(struct work_struct *work)
 {
-	struct fakegpu_vm *vm = container_of(work, struct fakegpu_vm, restore_work);
+	struct fakegpu_vm *vm = container_of(work, struct fakegpu_vm, restore_work.work);
 	struct fakegpu_service service;
 	struct fakegpu_restore restore;
 	bool ready = !READ_ONCE(vm->faults.stop) && !populate_begin(vm, &service);
@@ -342,7 +342,7 @@ static void restore_work(struct work_struct *work)
  */
 void fakegpu_vm_flush_restores(struct fakegpu_vm *vm)
 {
-	flush_work(&vm->restore_work);
+	flush_delayed_work(&vm->restore_work);
 }
 
 /**

@@ -56,7 +56,7 @@ struct fakegpu_vm {
 	/** @faults: device faults and their service. */
 	struct fakegpu_faults faults;
 	/** @restore_work: reads slots again; see fakegpu_interval.c. */
-	struct work_struct restore_work;
+	struct delayed_work restore_work;
 	/** @stats: counters. */
 	struct fakegpu_stats stats;
 	/** @mm: the address space; a reference to the structure, not a user; immutable. */
