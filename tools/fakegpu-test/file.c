@@ -433,6 +433,7 @@ TEST_F(file, writeback_busy)
 {
 	struct gpu *gpu = &self->gpu;
 	struct drm_fakegpu_cmd cmds[2 * PAGES];
+	const int64_t end = gpu_now() + GPU_WAIT_NS;
 	uint64_t want = 0, got[PAGES];
 	struct flusher f = { 0 };
 	pthread_t thread;
@@ -448,7 +449,7 @@ TEST_F(file, writeback_busy)
 		cmds[i] = fakegpu_atomic(f.p + i % PAGES * GPU_PAGE, 8, DRM_FAKEGPU_ATOMIC_ADD, 1,
 					 0, NULL);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, flusher, &f));
-	for (; want < 40 || (f.count < 20 && want < 2000); want += 2)
+	for (; want < 40 || (f.count < 20 && gpu_now() < end); want += 2)
 		ASSERT_EQ(0, gpu_run(gpu, cmds, ARRAY_SIZE(cmds)))
 			TH_LOG("%s", gpu_why());
 	f.stop = 1;

@@ -448,6 +448,7 @@ TEST_F(uffd, wp_busy)
 {
 	struct gpu *gpu = &self->gpu;
 	struct protector w = { .p = gpu_map_anon(GPU_PAGE) };
+	const int64_t end = gpu_now() + GPU_WAIT_NS;
 	struct drm_fakegpu_cmd cmd;
 	struct drm_fakegpu_queue_get_state state;
 	uint64_t sum = 0, i;
@@ -462,7 +463,7 @@ TEST_F(uffd, wp_busy)
 	ASSERT_EQ(0, do_register(w.fd, w.p, GPU_PAGE, UFFDIO_REGISTER_MODE_WP));
 	queue = gpu_queue(gpu);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, protector, &w));
-	for (i = 0; i < 200 || (w.rounds < 30 && i < 20000); i++) {
+	for (i = 0; i < 200 || (w.rounds < 30 && gpu_now() < end); i++) {
 		ret = gpu_run_on(gpu, queue, &cmd, 1);
 		if (!ret) {
 			sum++;
