@@ -43,13 +43,18 @@ struct access {
 	EXPECT_OVER(gpu, a, collisions); \
 } while (0)
 
-#define EXPECT_LOST(gpu, a, collisions, err, at) do { \
+/* The access fails, and the queue says why and where. */
+#define EXPECT_REFUSED(gpu, a, err, at) do { \
 	struct drm_fakegpu_queue_get_state state_; \
-	INJECT_RELEASE(gpu, "hold_commit"); \
 	EXPECT_EQ(-EIO, fakegpu_wait((gpu)->fd, (a)->queue, (a)->seqno, GPU_WAIT_NS)); \
 	EXPECT_EQ(0, fakegpu_queue_state((gpu)->fd, (a)->queue, &state_)); \
 	EXPECT_EQ((uint32_t)(err), state_.error); \
 	EXPECT_EQ(fakegpu_va(at), (uint64_t)state_.fault_addr); \
+} while (0)
+
+#define EXPECT_LOST(gpu, a, collisions, err, at) do { \
+	INJECT_RELEASE(gpu, "hold_commit"); \
+	EXPECT_REFUSED(gpu, a, err, at); \
 	EXPECT_OVER(gpu, a, collisions); \
 } while (0)
 
@@ -111,17 +116,13 @@ TEST_F(collision, engine_munmap)
 {
 	struct gpu *gpu = &self->gpu;
 	uint8_t *p = map_behind_interval(_metadata, gpu);
-	struct drm_fakegpu_queue_get_state state;
 	struct access a;
 
 	gpu->res[1] = 77;
 	ACCESS_HOLD_ENGINE(gpu, &a, p, SIZE, fakegpu_checksum(p, SIZE, gpu->res + 1));
 	EXPECT_EQ(0, munmap(p, SIZE));
 	INJECT_RELEASE(gpu, "hold_try");
-	EXPECT_EQ(-EIO, fakegpu_wait(gpu->fd, a.queue, a.seqno, GPU_WAIT_NS));
-	EXPECT_EQ(0, fakegpu_queue_state(gpu->fd, a.queue, &state));
-	EXPECT_EQ((uint32_t)EFAULT, state.error);
-	EXPECT_EQ(fakegpu_va(p), (uint64_t)state.fault_addr);
+	EXPECT_REFUSED(gpu, &a, EFAULT, p);
 	EXPECT_EQ(77UL, gpu->res[1]);
 	EXPECT_UNMAPPED(gpu, p, SIZE);
 	EXPECT_OVER(gpu, &a, 1);
@@ -149,17 +150,13 @@ TEST_F(collision, engine_advise)
 {
 	struct gpu *gpu = &self->gpu;
 	uint8_t *p = map_behind_interval(_metadata, gpu);
-	struct drm_fakegpu_queue_get_state state;
 	struct access a;
 
 	/* There are no attributes before: this is the first. */
 	ACCESS_HOLD_ENGINE(gpu, &a, p, SIZE, fakegpu_fill(p, SIZE, ~0ULL));
 	EXPECT_ADVISE(gpu, p, SIZE, ACCESS, RO);
 	INJECT_RELEASE(gpu, "hold_try");
-	EXPECT_EQ(-EIO, fakegpu_wait(gpu->fd, a.queue, a.seqno, GPU_WAIT_NS));
-	EXPECT_EQ(0, fakegpu_queue_state(gpu->fd, a.queue, &state));
-	EXPECT_EQ((uint32_t)EACCES, state.error);
-	EXPECT_EQ(fakegpu_va(p), (uint64_t)state.fault_addr);
+	EXPECT_REFUSED(gpu, &a, EACCES, p);
 	EXPECT_PATTERN(p, SIZE, 1);
 	EXPECT_OVER(gpu, &a, 1);
 }
