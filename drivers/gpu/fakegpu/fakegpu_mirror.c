@@ -30,57 +30,10 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "fakegpu_mirror.h"
+#include "fakegpu_mirror_node.h"
 
 /* Entries looked at before a clear gives way to others; see fakegpu_mirror_clear(). */
 #define CLEAR_BUDGET	4096
-
-/*
- * The header is apart from the page of entries so that a full node costs the
- * page and few bytes more, and not the next larger slab object.
- */
-struct fakegpu_mirror_node {
-	u64 *entries;
-	struct fakegpu_mirror_node *next;	/* in a stash */
-	unsigned int used;			/* entries that aren't empty */
-	unsigned int level;
-};
-
-static inline unsigned int level_shift(unsigned int level)
-{
-	return PAGE_SHIFT + level * FAKEGPU_LEVEL_BITS;
-}
-
-/* Size of what one entry of the level covers: its slot. */
-static inline unsigned long slot_size(unsigned int level)
-{
-	return 1UL << level_shift(level);
-}
-
-static inline unsigned long slot_last(unsigned long addr, unsigned int level)
-{
-	return addr | (slot_size(level) - 1);
-}
-
-static inline unsigned int slot_index(unsigned long addr, unsigned int level)
-{
-	return (addr >> level_shift(level)) & (FAKEGPU_LEVEL_ENTRIES - 1);
-}
-
-static inline bool entry_is_leaf(u64 entry)
-{
-	return entry & FAKEGPU_ENTRY_VALID;
-}
-
-static inline struct fakegpu_mirror_node *entry_node(u64 entry)
-{
-	return (struct fakegpu_mirror_node *)(unsigned long)entry;
-}
-
-static inline u64 node_entry(struct fakegpu_mirror_node *node)
-{
-	return (u64)(unsigned long)node;
-}
 
 static struct fakegpu_mirror_node *node_alloc(void)
 {
@@ -256,20 +209,13 @@ unsigned int fakegpu_mirror_nodes_needed(const struct fakegpu_mirror *mirror,
  */
 unsigned int fakegpu_mirror_nodes_missing(struct fakegpu_mirror *mirror, unsigned long addr)
 {
-	struct fakegpu_mirror_node *node = mirror->root;
-	unsigned int missing = 0;
-	u64 entry;
+	struct fakegpu_mirror_node *node;
+	unsigned int missing;
 
 	read_lock(&mirror->lock);
-	while (node->level) {
-		entry = READ_ONCE(node->entries[slot_index(addr, node->level)]);
-		/* A large leaf may have to be split. */
-		if (!entry || entry_is_leaf(entry)) {
-			missing = node->level;
-			break;
-		}
-		node = entry_node(entry);
-	}
+	node_find(mirror, addr, 0, &node);
+	/* A large leaf may have to be split. */
+	missing = node->level;
 	read_unlock(&mirror->lock);
 	/* A large leaf takes one node less, and one for the reserve. */
 	return missing;
@@ -335,26 +281,6 @@ int fakegpu_mirror_refill(struct fakegpu_mirror *mirror)
 
 	fakegpu_mirror_stash_drain(&stash);
 	return ret;
-}
-
-/*
- * Get down towards @level for @addr as far as there are nodes. Returns the slot for the
- * address in the last one: it is a leaf's or empty, unless the node is of @level.
- */
-static u64 *node_find(struct fakegpu_mirror *mirror, unsigned long addr, unsigned int level,
-		      struct fakegpu_mirror_node **nodep)
-{
-	struct fakegpu_mirror_node *node = mirror->root;
-	u64 *slot;
-
-	for (;;) {
-		slot = &node->entries[slot_index(addr, node->level)];
-		if (node->level == level || !*slot || entry_is_leaf(*slot))
-			break;
-		node = entry_node(*slot);
-	}
-	*nodep = node;
-	return slot;
 }
 
 /* Get down from @node to the one of @level for @addr, adding nodes from @stash. */
@@ -771,174 +697,4 @@ void fakegpu_mirror_clear_all(struct fakegpu_mirror *mirror)
 		more = fakegpu_mirror_clear(mirror, &clear);
 		write_unlock(&mirror->lock);
 	} while (more);
-}
-
-/**
- * fakegpu_mirror_lookup - find the leaf that maps an address
- * @mirror: the mirror, locked
- * @addr: the address
- * @shift: log2 of the leaf's size in bytes
- *
- * Return: the entry, to be read with READ_ONCE() under a read lock as the
- * dirty bit is set by several, or NULL.
- */
-u64 *fakegpu_mirror_lookup(const struct fakegpu_mirror *mirror, unsigned long addr,
-			   unsigned int *shift)
-{
-	struct fakegpu_mirror_node *node = mirror->root;
-
-	lockdep_assert_held(&mirror->lock);
-
-	if (addr > mirror->last)
-		return NULL;
-	for (;;) {
-		u64 *slot = &node->entries[slot_index(addr, node->level)];
-		u64 entry = READ_ONCE(*slot);
-
-		if (entry_is_leaf(entry)) {
-			*shift = level_shift(node->level);
-			return slot;
-		}
-		if (!entry)
-			return NULL;
-		node = entry_node(entry);
-	}
-}
-
-/**
- * fakegpu_mirror_lookup_at - find the leaf that maps an address, and remember where
- * @mirror: the mirror, locked
- * @addr: the address
- * @shift: log2 of the leaf's size in bytes
- * @place: where the last lookup was; receives where this one was
- *
- * A large leaf is found again at once; for small ones see fakegpu_mirror_near().
- *
- * Return: as fakegpu_mirror_lookup().
- */
-u64 *fakegpu_mirror_lookup_at(const struct fakegpu_mirror *mirror, unsigned long addr,
-			      unsigned int *shift, struct fakegpu_mirror_place *place)
-{
-	u64 *slot;
-
-	if (addr >> FAKEGPU_LEAF_SHIFT == place->large) {
-		lockdep_assert_held(&mirror->lock);
-		*shift = FAKEGPU_LEAF_SHIFT;
-		return place->leaf;
-	}
-	slot = fakegpu_mirror_lookup(mirror, addr, shift);
-	*place = FAKEGPU_NOWHERE;
-	if (slot && *shift == PAGE_SHIFT) {
-		place->slot = addr >> FAKEGPU_LEAF_SHIFT;
-		place->row = slot - slot_index(addr, 0);
-	} else if (slot && *shift == FAKEGPU_LEAF_SHIFT) {
-		place->large = addr >> FAKEGPU_LEAF_SHIFT;
-		place->leaf = slot;
-	}
-	return slot;
-}
-
-static bool next_in_node(const struct fakegpu_mirror_node *node, unsigned long addr,
-			 unsigned long last, struct fakegpu_mirror_leaf *leaf)
-{
-	for (;;) {
-		unsigned long stop = min(slot_last(addr, node->level), last);
-		u64 entry = READ_ONCE(node->entries[slot_index(addr, node->level)]);
-
-		if (entry_is_leaf(entry)) {
-			leaf->start = addr & ~(slot_size(node->level) - 1);
-			leaf->shift = level_shift(node->level);
-			leaf->entry = entry;
-			return true;
-		}
-		if (entry && next_in_node(entry_node(entry), addr, stop, leaf))
-			return true;
-		if (stop == last)
-			return false;
-		addr = stop + 1;
-	}
-}
-
-/**
- * fakegpu_mirror_next - find the first leaf in a range
- * @mirror: the mirror, locked
- * @addr: first address
- * @last: last address (inclusive)
- * @leaf: receives the leaf; a large one may start before @addr
- *
- * Return: true if there is one.
- */
-bool fakegpu_mirror_next(const struct fakegpu_mirror *mirror, unsigned long addr,
-			 unsigned long last, struct fakegpu_mirror_leaf *leaf)
-{
-	lockdep_assert_held(&mirror->lock);
-
-	last = min(last, mirror->last);
-	if (addr > last)
-		return false;
-	return next_in_node(mirror->root, addr, last, leaf);
-}
-
-static bool empty_in_node(const struct fakegpu_mirror_node *node, unsigned long addr,
-			  unsigned long last)
-{
-	for (;;) {
-		unsigned long slot_start = addr & ~(slot_size(node->level) - 1);
-		unsigned long stop = min(slot_last(addr, node->level), last);
-		u64 entry = READ_ONCE(node->entries[slot_index(addr, node->level)]);
-
-		/* No node is empty: one with all of its slot in the range has an entry there. */
-		if (entry_is_leaf(entry) ||
-		    (entry && addr == slot_start && stop == slot_last(addr, node->level)))
-			return false;
-		if (entry && !empty_in_node(entry_node(entry), addr, stop))
-			return false;
-		if (stop == last)
-			return true;
-		addr = stop + 1;
-	}
-}
-
-/**
- * fakegpu_mirror_empty - is there no entry in a range?
- * @mirror: the mirror, locked
- * @start: first address
- * @last: last address (inclusive)
- *
- * Of a range that is a slot of some level it is found out on the way down.
- *
- * Return: true if there is none.
- */
-bool fakegpu_mirror_empty(const struct fakegpu_mirror *mirror, unsigned long start,
-			  unsigned long last)
-{
-	lockdep_assert_held(&mirror->lock);
-
-	last = min(last, mirror->last);
-	return start > last || empty_in_node(mirror->root, start, last);
-}
-
-/**
- * fakegpu_mirror_count - count the pages that a range maps
- * @mirror: the mirror, locked
- * @start: first address
- * @last: last address (inclusive)
- *
- * Return: pages; those of a large leaf that lie in the range.
- */
-u64 fakegpu_mirror_count(const struct fakegpu_mirror *mirror, unsigned long start,
-			 unsigned long last)
-{
-	struct fakegpu_mirror_leaf leaf;
-	u64 pages = 0;
-
-	while (fakegpu_mirror_next(mirror, start, last, &leaf)) {
-		unsigned long stop = min(leaf.start + ((1UL << leaf.shift) - 1), last);
-
-		pages += (stop >> PAGE_SHIFT) - (max(leaf.start, start) >> PAGE_SHIFT) + 1;
-		if (stop >= last)
-			break;
-		start = stop + 1;
-	}
-	return pages;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * As much of the kernel as fakegpu_mirror.c uses, for the host.
+ * As much of the kernel as the mirror uses, for the host.
  *
  * Where the kernel only trusts, the shim checks: locks know who holds them, an
  * allocation under a lock warns (I4), and a warning fails the test unless the
