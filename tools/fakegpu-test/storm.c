@@ -343,7 +343,8 @@ TEST_F(storm, outpaced)
 	struct gpu *gpu = &self->gpu;
 	struct rival rival = { .p = gpu_map_anon(SIZE) };
 	struct drm_fakegpu_vm_get_state before, now;
-	uint64_t retries = 0;
+	const int64_t end = gpu_now() + GPU_WAIT_NS;
+	uint64_t retries, most = 0;
 	struct task task;
 	unsigned int i;
 
@@ -352,17 +353,19 @@ TEST_F(storm, outpaced)
 	inject_usecs(gpu, "delay_commit", 1, 0, 20000);
 	task_start(&task, rival_task, &rival);
 	EXPECT_EVENTUALLY(true, rival.rounds > 10);
-	for (i = 0; i < 4; i++) {
+	/* The rival may be given no processor for a while. */
+	for (i = 0; i < 4 || (most < 16 && gpu_now() < end); i++) {
 		before = gpu_state(gpu);
 		EXPECT_RUN(gpu, fakegpu_touch(rival.p, GPU_PAGE, 1,
 					      i % 2 ? DRM_FAKEGPU_CMD_WRITE : 0));
 		/* What was served may be gone before the engine is back: then a fault more. */
 		now = gpu_state(gpu);
-		EXPECT_GE(17 * (uint64_t)(now.faults - before.faults),
-			  (uint64_t)(now.retries - before.retries));
-		retries += now.retries - before.retries;
+		retries = now.retries - before.retries;
+		EXPECT_GE(17 * (uint64_t)(now.faults - before.faults), retries);
+		if (retries > most)
+			most = retries;
 	}
-	EXPECT_LE(16UL, retries);
+	EXPECT_LE(16UL, most);
 	rival.stop = true;
 	EXPECT_EQ(0, task_join(&task));
 	EXPECT_VERIFY(gpu);
