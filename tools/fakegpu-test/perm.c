@@ -394,6 +394,7 @@ TEST_F(perm, mprotect_toggle_atomic)
 	volatile uint64_t *word = gpu_map_anon(GPU_PAGE);
 	struct drm_fakegpu_queue_get_state state;
 	struct drm_fakegpu_cmd cmds[CMDS];
+	const int64_t end = gpu_now() + GPU_WAIT_NS;
 	uint64_t seed = 21, rand = seed, sum;
 	unsigned int round, i, stopped = 0;
 	int ret;
@@ -401,7 +402,7 @@ TEST_F(perm, mprotect_toggle_atomic)
 	TH_LOG("seed %ju", (uintmax_t)seed);
 	for (i = 0; i < CMDS; i++)
 		cmds[i] = fakegpu_atomic(word, 8, DRM_FAKEGPU_ATOMIC_ADD, 1, 0, NULL);
-	for (round = 0; round < ROUNDS || (!stopped && round < 50 * ROUNDS); round++) {
+	for (round = 0; round < ROUNDS || (!stopped && gpu_now() < end); round++) {
 		uint32_t queue = gpu_queue(gpu);
 
 		*word = 0;
@@ -442,6 +443,7 @@ TEST_F(perm, mprotect_toggle_fill)
 	uint8_t *p = gpu_map_anon(size);
 	struct drm_fakegpu_queue_get_state state;
 	struct drm_fakegpu_cmd cmds[CMDS];
+	const int64_t end = gpu_now() + GPU_WAIT_NS;
 	uint64_t seed = 22, rand = seed;
 	unsigned int round, i, stopped = 0;
 	uint32_t crc;
@@ -451,7 +453,7 @@ TEST_F(perm, mprotect_toggle_fill)
 	TH_LOG("seed %ju", (uintmax_t)seed);
 	for (i = 0; i < CMDS; i++)
 		cmds[i] = fakegpu_fill(p, size, i + 1);
-	for (round = 0; round < ROUNDS / 2 || (!stopped && round < 50 * ROUNDS); round++) {
+	for (round = 0; round < ROUNDS / 2 || (!stopped && gpu_now() < end); round++) {
 		uint32_t queue = gpu_queue(gpu);
 
 		memset(p, 0, size);
