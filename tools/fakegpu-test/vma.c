@@ -225,6 +225,41 @@ TEST_F(vma, comb)
 	EXPECT_EVENTUALLY(intervals - 1, (uint64_t)gpu_state(gpu).intervals);
 }
 
+/*
+ * Behaviours 31, 38, 78: munmap of a page in a slot of many intervals. The kernel takes the entries
+ * of all, as it splits the VMA; each reads its own again, and nobody else's.
+ */
+TEST_F(vma, slot_of_many)
+{
+	const size_t at = GPU_SZ_2M / 2 + 4 * GPU_PAGE, tail = at + GPU_PAGE;
+	uint8_t *p = gpu_va(GPU_SZ_2M, GPU_SZ_2M);
+	struct gpu *gpu = &self->gpu;
+	uint64_t windows;
+	size_t size = SIZE;
+
+	ASSERT_EQ(p, mmap(p, SIZE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+	for (;;) {
+		gpu_pattern(p, size, 1);
+		EXPECT_FAULTS(gpu, 1, EXPECT_DEVICE_PATTERN(gpu, p, size, 1));
+		if (size == GPU_SZ_2M)
+			break;
+		ASSERT_EQ(p, mremap(p, size, size + SIZE, 0));
+		size += SIZE;
+	}
+
+	windows = gpu_state(gpu).windows;
+	EXPECT_EQ(0, munmap(p + at, GPU_PAGE));
+	EXPECT_MAPPED(gpu, p, at);
+	EXPECT_UNMAPPED(gpu, p + at, GPU_PAGE);
+	EXPECT_MAPPED(gpu, p + tail, GPU_SZ_2M - tail);
+	/* Where the hole is it takes three: before it, in vain, and behind it. */
+	EXPECT_GE(GPU_SZ_2M / SIZE + 2, gpu_state(gpu).windows - windows);
+	EXPECT_FAULTS(gpu, 0,
+		      EXPECT_DEVICE_PATTERN(gpu, p, at, 1);
+		      EXPECT_DEVICE_PATTERN_AT(gpu, p + tail, GPU_SZ_2M - tail, 1, tail));
+}
+
 /* Behaviours 27, 38: all of it */
 TEST_F(vma, whole)
 {

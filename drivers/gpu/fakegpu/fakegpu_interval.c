@@ -785,7 +785,7 @@ void fakegpu_intervals_drop(struct fakegpu_intervals *intervals, unsigned long s
 }
 
 /**
- * fakegpu_intervals_next_restore - take the next request to read a slot again
+ * fakegpu_intervals_next_restore - take the next request to read entries again
  * @intervals: the intervals
  * @restore: receives the request; release its interval by fakegpu_interval_put()
  *

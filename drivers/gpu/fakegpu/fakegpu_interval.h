@@ -82,13 +82,15 @@ struct fakegpu_event {
 };
 
 /**
- * struct fakegpu_restore - a slot whose entries shall be read again
- * @interval: covers it; in use by the request.
- * @start: first address of the slot of a large leaf.
+ * struct fakegpu_restore - entries that shall be read again
+ * @interval: whose callback cleared them; in use by the request.
+ * @start: first address of what was cleared of a slot of a large leaf.
+ * @last: last address of it.
  */
 struct fakegpu_restore {
 	struct fakegpu_interval *interval;
 	unsigned long start;
+	unsigned long last;
 };
 
 /**

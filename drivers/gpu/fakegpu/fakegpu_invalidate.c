@@ -48,9 +48,14 @@ static void record_event(struct fakegpu_interval *interval, const struct mmu_not
 	event->pages = pages;
 }
 
-/* Ask the VM's worker to read a slot again. Only a hint: none is lost that matters. */
+/*
+ * Ask the VM's worker to read again what a callback has cleared, [start, last], if that
+ * was for a slot. Each interval in the slot asks for itself. Only a hint: none is lost
+ * that matters.
+ */
 static void request_restore(struct fakegpu_interval *interval,
-			    const struct mmu_notifier_range *range)
+			    const struct mmu_notifier_range *range,
+			    unsigned long start, unsigned long last)
 {
 	struct fakegpu_intervals *intervals = interval->owner;
 	struct fakegpu_restore *restore;
@@ -64,7 +69,8 @@ static void request_restore(struct fakegpu_interval *interval,
 
 	restore = &intervals->restores[intervals->nr_restores++];
 	restore->interval = interval;
-	restore->start = range->start;
+	restore->start = start;
+	restore->last = last;
 	/* Until it is served the interval isn't killed. */
 	interval->users++;
 	/*
@@ -204,7 +210,7 @@ bool fakegpu_interval_invalidate(struct mmu_interval_notifier *notifier,
 	if (clear.pages) {
 		fakegpu_stats_inc(intervals->stats, invalidations_useful);
 		fakegpu_stats_add(intervals->stats, pages_cleared, clear.pages);
-		request_restore(interval, range);
+		request_restore(interval, range, start, last);
 	}
 	record_event(interval, range, time, clear.pages);
 	trace_fakegpu_invalidate(interval, range, clear.pages);

@@ -323,7 +323,7 @@ static void restore_work(struct work_struct *work)
 	while (fakegpu_intervals_next_restore(&vm->intervals, &restore)) {
 		struct fakegpu_request request = {
 			.start = restore.start,
-			.last = restore.start + FAKEGPU_LEAF_SIZE - 1,
+			.last = restore.last,
 		};
 
 		if (ready && !populate(&service, request, true, &done))

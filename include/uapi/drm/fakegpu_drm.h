@@ -422,7 +422,8 @@ struct drm_fakegpu_vm_get_state {
 	__u64 leaves_dropped;
 	/**
 	 * @slots_restored: Counter: slots of a large leaf whose entries were read
-	 * again after an invalidation of just that slot; see VM_QUERY.
+	 * again after an invalidation of just that slot, one for each interval
+	 * in the slot; see VM_QUERY.
 	 */
 	__u64 slots_restored;
 	/** @attrs: Gauge: ranges with attributes; this and the rest since 1.1. */
