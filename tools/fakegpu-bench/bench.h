@@ -38,6 +38,7 @@ struct figures {
 	uint64_t accesses;		/* submissions that were waited for */
 	uint64_t access_insns;		/* from submission to completion */
 	uint64_t all_insns;		/* all rounds, with what workers do meanwhile */
+	uint64_t settle_insns;		/* in bench_settle(), not in all_insns */
 	unsigned int samples;
 	uint64_t live[SAMPLES];		/* intervals, live */
 	uint64_t stale[SAMPLES];	/* intervals: empty, to be replaced or removed */
@@ -97,6 +98,9 @@ extern const unsigned int nr_workloads;
 
 /* The device reads or writes a byte each @stride bytes of a range, as far as it is there. */
 void bench_access(struct bench *b, const void *p, size_t size, size_t stride, bool write);
+
+/* What the kernel has put off for RCU, like most of an exit, is done now, and isn't counted. */
+void bench_settle(struct bench *b);
 
 /* A deterministic generator. */
 uint64_t bench_rand(uint64_t *state);

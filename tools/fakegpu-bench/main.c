@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,12 +13,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
 
 #define SETTLE_US	200000
+#define GRACE_US	1000	/* for the callbacks after a grace period */
 #define PARALLEL_ROUNDS	4	/* times as many: the device is slower than munmap() */
 
 static const struct contender contenders[] = {
@@ -124,6 +128,25 @@ void bench_access(struct bench *b, const void *p, size_t size, size_t stride, bo
 		bench_die("the device fails: %s", strerror(-ret));
 }
 
+/*
+ * When ten thousand callbacks of RCU wait, they all are called at once, in the middle of
+ * whatever comes: two million instructions in an access, say.
+ */
+void bench_settle(struct bench *b)
+{
+	uint64_t begin = __rdtsc();
+
+	/* Two processors get on with it alone, and the device isn't to have a rest. */
+	if (b->mode == PARALLEL) {
+		usleep(100);
+		return;
+	}
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		bench_die("membarrier: %s", strerror(errno));
+	usleep(GRACE_US);
+	b->f.settle_insns += __rdtsc() - begin;
+}
+
 static void get_state(struct bench *b, struct drm_fakegpu_vm_get_state *state)
 {
 	int ret;
@@ -181,7 +204,7 @@ static void serial(struct bench *b, unsigned int rounds)
 			sampled += __rdtsc() - at;
 		}
 	}
-	b->f.all_insns = __rdtsc() - begin - sampled;
+	b->f.all_insns = __rdtsc() - begin - sampled - b->f.settle_insns;
 }
 
 struct accessor {
@@ -306,6 +329,25 @@ static void stay_ahead(void)
 		bench_die("can't have a real-time priority: %s", strerror(errno));
 }
 
+/*
+ * Some work comes with the next tick of the kernel's clock: let the ticks be at the same places of
+ * each run. They are at whole multiples of their period, which 100 ms are of any.
+ */
+static void meet_tick(void)
+{
+	const long period = 100000000, behind = 500000;
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_nsec = at.tv_nsec / period * period + period + behind;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_nsec -= 1000000000;
+		at.tv_sec++;
+	}
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+		;
+}
+
 static void run(const struct workload *w, const struct contender *c, enum mode how,
 		unsigned int rounds)
 {
@@ -330,6 +372,7 @@ static void run(const struct workload *w, const struct contender *c, enum mode h
 		stay_ahead();
 	if (how == FROZEN)
 		frozen_begin();
+	meet_tick();
 	if (how == PARALLEL)
 		parallel(&b, rounds);
 	else

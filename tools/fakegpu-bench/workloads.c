@@ -141,8 +141,7 @@ static void op_fork(struct bench *b)
 	if (!pid)
 		_exit(0);
 	waitpid(pid, NULL, 0);
-	/* What the exit has put off is done before the next one. */
-	usleep(100);
+	bench_settle(b);
 }
 
 /* Arrays that move: half of the places are free. */
