@@ -226,7 +226,7 @@ TEST_F(vma, comb)
 }
 
 /*
- * Behaviours 31, 38, 78: munmap of a page in a slot of many intervals. The kernel takes the entries
+ * Behaviours 31, 78: munmap of a page in a slot of many intervals. The kernel takes the entries
  * of all, as it splits the VMA; each reads its own again, and nobody else's.
  */
 TEST_F(vma, slot_of_many)
