@@ -99,6 +99,9 @@ void cost_unmap(uint8_t *p, size_t size);
  */
 void cost_least(double *least, double value);
 
+/* Of @count values, which get sorted, the @permille-th least: the median is the 500th. */
+double cost_rank(double *values, unsigned int count, unsigned int permille);
+
 /* The mirror loses all entries of the range, the CPU loses no page. */
 void cost_forget(uint8_t *p, size_t size);
 

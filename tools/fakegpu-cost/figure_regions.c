@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "cost.h"
+#include "settle.h"
 
 #define DISTANCE	(2 * PAGE)	/* from one to the next */
 #define PICKED		64U		/* of them are faulted, or unmapped */
@@ -22,7 +23,10 @@ static void write_number(const char *path, unsigned long value)
 		cost_die("%s: %s", path, strerror(errno));
 }
 
-/* The page in between is a hole, so that the kernel does not merge them. */
+/*
+ * The page in between is a hole, so that the kernel does not merge them. What it has put
+ * off of making the holes is no part of what is counted.
+ */
 static uint8_t *map_regions(unsigned long count)
 {
 	uint8_t *p = cost_reserve(count * DISTANCE);
@@ -34,6 +38,8 @@ static uint8_t *map_regions(unsigned long count)
 		cost_unmap(p + i * DISTANCE + PAGE, PAGE);
 		(void)*(volatile uint8_t *)(p + i * DISTANCE);
 	}
+	if (settle_rcu())
+		cost_die("can't wait for RCU: %s", strerror(errno));
 	return p;
 }
 
@@ -56,7 +62,7 @@ static uint8_t *pick(uint8_t *p, unsigned long count, unsigned int i)
 double count_regions_fault(struct cost *c, unsigned long count)
 {
 	uint8_t *p = map_regions(count);
-	uint64_t cold = 0, warm = 0;
+	double cold[PICKED], warm[PICKED];
 	unsigned int i;
 
 	mirror_regions(c, p, count);
@@ -66,10 +72,10 @@ double count_regions_fault(struct cost *c, unsigned long count)
 		if (madvise(page, PAGE, MADV_DONTNEED))
 			cost_die("madvise: %s", strerror(errno));
 		(void)*(volatile uint8_t *)page;
-		cold += cost_access(c, page, PAGE, PAGE, false);
-		warm += cost_access(c, page, PAGE, PAGE, false);
+		cold[i] = cost_access(c, page, PAGE, PAGE, false);
+		warm[i] = cost_access(c, page, PAGE, PAGE, false);
 	}
-	return (double)(int64_t)(cold - warm) / PICKED;
+	return cost_rank(cold, PICKED, 500) - cost_rank(warm, PICKED, 500);
 }
 
 double count_regions_munmap(struct cost *c, unsigned long count)

@@ -80,18 +80,11 @@ static double count_sparse(struct cost *c, unsigned long arg)
 	return (double)pages / (SIZE / LEAF);
 }
 
-static int cmp_ticks(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* A page alone in its VMA, so that there is nothing else in the window; the median. */
 static double count_single(struct cost *c, unsigned long arg)
 {
 	uint8_t *p = cost_reserve(2 * ISOLATED * LEAF);
-	uint64_t cold[ISOLATED], warm[ISOLATED];
+	double cold[ISOLATED], warm[ISOLATED];
 	unsigned int i;
 
 	(void)arg;
@@ -105,9 +98,7 @@ static double count_single(struct cost *c, unsigned long arg)
 		cold[i] = cost_access(c, p + 2 * i * LEAF, PAGE, PAGE, false);
 	for (i = 0; i < ISOLATED; i++)
 		warm[i] = cost_access(c, p + 2 * i * LEAF, PAGE, PAGE, false);
-	qsort(cold, ISOLATED, sizeof(*cold), cmp_ticks);
-	qsort(warm, ISOLATED, sizeof(*warm), cmp_ticks);
-	return (double)(int64_t)(cold[ISOLATED / 2] - warm[ISOLATED / 2]);
+	return cost_rank(cold, ISOLATED, 500) - cost_rank(warm, ISOLATED, 500);
 }
 
 static uint64_t submit_batch(struct cost *c, const uint32_t *queues, uint8_t *p, size_t distance)

@@ -79,13 +79,6 @@ static bool undisturbed(void)
 	return true;
 }
 
-static int cmp_double(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* Seconds that @queues queues take for a command each, at the same time. */
 static double time_cmds(struct cost *c, const uint32_t *queue,
 			const struct drm_fakegpu_cmd *cmd, unsigned int queues)
@@ -216,8 +209,7 @@ static double count_contended(struct cost *c, unsigned long permille)
 	}
 	rival.stop = true;
 	pthread_join(thread, NULL);
-	qsort(retries, FAULTS, sizeof(*retries), cmp_double);
-	return retries[(FAULTS - 1) * permille / 1000];
+	return cost_rank(retries, FAULTS, permille);
 }
 
 const struct figure ratios[] = {

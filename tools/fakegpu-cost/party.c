@@ -224,6 +224,19 @@ void cost_least(double *least, double value)
 		*least = value;
 }
 
+static int cmp_double(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+double cost_rank(double *values, unsigned int count, unsigned int permille)
+{
+	qsort(values, count, sizeof(*values), cmp_double);
+	return values[(uint64_t)(count - 1) * permille / 1000];
+}
+
 void cost_forget(uint8_t *p, size_t size)
 {
 	/* Read-only and back. */
