@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <linux/membarrier.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,15 +12,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
+#include "settle.h"
 
 #define SETTLE_US	200000
-#define GRACE_US	1000	/* for the callbacks after a grace period */
 #define PARALLEL_ROUNDS	4	/* times as many: the device is slower than munmap() */
 
 static const struct contender contenders[] = {
@@ -141,9 +139,8 @@ void bench_settle(struct bench *b)
 		usleep(100);
 		return;
 	}
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
-		bench_die("membarrier: %s", strerror(errno));
-	usleep(GRACE_US);
+	if (settle_rcu())
+		bench_die("can't wait for RCU: %s", strerror(errno));
 	b->f.settle_insns += __rdtsc() - begin;
 }
 
