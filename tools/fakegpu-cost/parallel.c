@@ -64,6 +64,7 @@ static void *compute_main(void *arg)
 static bool undisturbed(void)
 {
 	static double since;
+	static bool told;
 	double begin = now(), one, two;
 
 	if (!since)
@@ -74,8 +75,11 @@ static bool undisturbed(void)
 		return true;
 	if (begin - since < PATIENCE)
 		return false;
-	fprintf(stderr, "fakegpu-cost: two threads that share nothing are only %.2f times as fast as"
-		" one; take the ratios again when nothing else runs\n", 2 * one / two);
+	if (!told)
+		fprintf(stderr, "fakegpu-cost: two threads that share nothing are only %.2f times"
+			" as fast as one; take the ratios again when nothing else runs\n",
+			2 * one / two);
+	told = true;
 	return true;
 }
 
