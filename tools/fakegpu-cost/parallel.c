@@ -98,13 +98,13 @@ static double time_cmds(struct cost *c, const uint32_t *queue,
 	return now() - begin;
 }
 
-/* How far two queues of one VM get, in multiples of one. */
+/* How far two queues of one VM get, in multiples of one: the median. */
 static double time_queues(struct cost *c, unsigned long cold)
 {
 	uint8_t *p[2] = { cost_reserve(SIZE), cost_reserve(SIZE) };
 	uint32_t queue[2] = { c->queue, cost_queue(c) };
 	struct drm_fakegpu_cmd cmd[2];
-	double one = 0, two = 0;
+	double times[TRIES], one;
 	unsigned int i, j;
 
 	for (i = 0; i < 2; i++) {
@@ -116,12 +116,12 @@ static double time_queues(struct cost *c, unsigned long cold)
 	for (i = 0; i < TRIES; i += undisturbed()) {
 		for (j = 0; cold && j < 2; j++)
 			cost_forget(p[j], SIZE);
-		cost_least(&one, time_cmds(c, queue, cmd, 1));
+		one = time_cmds(c, queue, cmd, 1);
 		for (j = 0; cold && j < 2; j++)
 			cost_forget(p[j], SIZE);
-		cost_least(&two, time_cmds(c, queue, cmd, 2));
+		times[i] = 2 * one / time_cmds(c, queue, cmd, 2);
 	}
-	return 2 * one / two;
+	return cost_rank(times, TRIES, 500);
 }
 
 static void *copy_main(void *arg)
@@ -140,7 +140,7 @@ static void *copy_main(void *arg)
 static double time_threads(void)
 {
 	uint8_t *p[2] = { cost_reserve(2 * SIZE), cost_reserve(2 * SIZE) };
-	double one = 0, two = 0;
+	double times[TRIES], one;
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
@@ -148,10 +148,10 @@ static double time_threads(void)
 		cost_populate(p[i], 2 * SIZE);
 	}
 	for (i = 0; i < TRIES; i += undisturbed()) {
-		cost_least(&one, time_work(copy_main, p[0], NULL));
-		cost_least(&two, time_work(copy_main, p[0], p[1]));
+		one = time_work(copy_main, p[0], NULL);
+		times[i] = 2 * one / time_work(copy_main, p[0], p[1]);
 	}
-	return 2 * one / two;
+	return cost_rank(times, TRIES, 500);
 }
 
 static double count_queues(struct cost *c, unsigned long cold)
