@@ -112,6 +112,32 @@ static inline int proc_wait(struct proc *proc)
 }
 
 /*
+ * From here on, who loses its parent among the descendants of the calling process
+ * becomes a child of it, which it can wait for. Without that, an orphan that is
+ * still on its way out when the test ends has been left behind.
+ */
+static inline void proc_adopt_orphans(void)
+{
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
+		gpu_die("PR_SET_CHILD_SUBREAPER: %s", strerror(errno));
+}
+
+/* In a child of a child: tell who it is, as the last word. */
+static inline void proc_introduce(struct proc *up)
+{
+	pid_t pid = getpid();
+
+	proc_send(up, &pid, sizeof(pid));
+}
+
+/* Return: true with an @orphan to wait for, false if the word doesn't come. */
+static inline bool proc_meets(struct proc *proc, struct proc *orphan)
+{
+	orphan->sock = -1;
+	return !proc_recv(proc, &orphan->pid, sizeof(orphan->pid));
+}
+
+/*
  * A VM of the calling process on a file of its own, for use in a child. Closing
  * the file is enough; unlike gpu_close() nothing is said about the gauges.
  */
