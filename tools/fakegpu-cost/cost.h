@@ -56,6 +56,8 @@ extern const unsigned int nr_figures;
 /* Timed on two processors: ratios within one run. */
 extern const struct figure ratios[];
 extern const unsigned int nr_ratios;
+/* parallel.c: before the first of them, so that waiting for a quiet machine has an end */
+void ratios_start(void);
 
 /* figure_regions.c: costs with many mirrored regions; @arg: how many */
 double count_regions_fault(struct cost *c, unsigned long arg);

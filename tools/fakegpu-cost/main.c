@@ -251,6 +251,7 @@ int main(int argc, char **argv)
 		case 'r':
 			all = ratios;
 			nr = nr_ratios;
+			ratios_start();
 			break;
 		case 'l':
 			list();
