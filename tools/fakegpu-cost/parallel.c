@@ -69,14 +69,16 @@ static void *compute_main(void *arg)
  * Whether what was timed before this counts as a try. Two queues get no further than two
  * processors do, and something else may have a part of one for seconds, which shows in
  * two threads that share nothing: as long as they aren't nearly twice as fast as one, try
- * on.
+ * on, and once that has taken too long let all count.
  */
 static bool undisturbed(void)
 {
 	static double since;
-	static bool told;
+	static bool gave_up;
 	double begin = now(), one, two;
 
+	if (gave_up)
+		return true;
 	if (!since)
 		since = begin;
 	one = time_work(compute_main, &since, NULL);
@@ -85,11 +87,9 @@ static bool undisturbed(void)
 		return true;
 	if (begin - since < PATIENCE && begin - started < PATIENCE_ALL)
 		return false;
-	if (!told)
-		fprintf(stderr, "fakegpu-cost: two threads that share nothing are only %.2f times"
-			" as fast as one; take the ratios again when nothing else runs\n",
-			2 * one / two);
-	told = true;
+	fprintf(stderr, "fakegpu-cost: two threads that share nothing are only %.2f times as fast as"
+		" one; take the ratios again when nothing else runs\n", 2 * one / two);
+	gave_up = true;
 	return true;
 }
 
