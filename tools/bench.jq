@@ -2,9 +2,10 @@
 #
 # What tools/bench and tools/bench-schemes make tables with.
 
-# A number as one reads it.
+# A number as one reads it; "-" where there is none.
 def number:
-	if . >= 100 then round | tostring
+	if . == null then "-"
+	elif . >= 100 then round | tostring
 	elif . >= 10 then (. * 10 | round) / 10 | tostring
 	else (. * 1000 | round) / 1000 | tostring end;
 
